@@ -1,0 +1,79 @@
+package repo
+
+import (
+	"context"
+	"iter"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// orNone is the row's value, or the zero value where the column was null.
+func orNone[T any](v *T) (none T) {
+	if v != nil {
+		return *v
+	}
+	return none
+}
+
+// collect reads all rows of a small table.
+func collect[T any](rows pgx.Rows, err error, row pgx.RowToFunc[T]) ([]T, error) {
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, row)
+}
+
+// stream reads rows in binary and decodes each in place; a failure of the query
+// or of a row is the last element. It holds a connection until it ends, and no
+// deadline but the context's: a dead peer is found by TCP keepalives.
+func stream[T any](ctx context.Context, r *Repo, what string, decode func([][]byte) (T, error), sql string, args ...any) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		rows, err := r.pool.Query(ctx, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
+		if err != nil {
+			yield(none, r.failed(what, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			v, err := decode(rows.RawValues())
+			if err != nil {
+				yield(none, r.failed(what, err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(none, r.failed(what, err))
+		}
+	}
+}
+
+// texts reads rows as [stream] does, but scans them, which is for tables of few
+// rows.
+func texts[T any](ctx context.Context, r *Repo, what string, scan pgx.RowToFunc[T], sql string, args ...any) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var none T
+		rows, err := r.pool.Query(ctx, sql, args...)
+		if err != nil {
+			yield(none, r.failed(what, err))
+			return
+		}
+		defer rows.Close()
+		for rows.Next() {
+			v, err := scan(rows)
+			if err != nil {
+				yield(none, r.failed(what, err))
+				return
+			}
+			if !yield(v, nil) {
+				return
+			}
+		}
+		if err := rows.Err(); err != nil {
+			yield(none, r.failed(what, err))
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package repo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/pgrpo/pgrpo/internal/txn"
+)
+
+// SlotRow is one look at a replication slot on a node.
+type SlotRow struct {
+	At         time.Time
+	Node, Name string
+	// Body is what the look showed, as a JSON value; nil stands for an
+	// empty object.
+	Body json.RawMessage
+}
+
+// AddSlots stores looks at slots, all or none.
+func (r *Repo) AddSlots(ctx context.Context, run txn.Run, rows ...SlotRow) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	batch := &pgx.Batch{}
+	for _, s := range rows {
+		batch.Queue("insert into pgrpo.slot (run, at, node, name, body) values ($1, $2, $3, $4, $5)", run, s.At, s.Node, s.Name, orEmpty(s.Body))
+	}
+	// A batch outside a transaction is one.
+	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return r.failed(fmt.Sprintf("add slots of run %d", run), err)
+	}
+	return nil
+}
+
+// Slots streams the looks at slots by time. An error ends the stream.
+func (r *Repo) Slots(ctx context.Context, run txn.Run) iter.Seq2[SlotRow, error] {
+	return texts(ctx, r, fmt.Sprintf("read slots of run %d", run), func(row pgx.CollectableRow) (s SlotRow, err error) {
+		err = row.Scan(&s.At, &s.Node, &s.Name, (*[]byte)(&s.Body))
+		return s, err
+	}, "select at, node, name, body from pgrpo.slot where run = $1 order by at, number", run)
+}
