@@ -1,0 +1,24 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+)
+
+// Backend is the process id of the oldest process of the server with that
+// backend_type in pg_stat_activity, such as "walwriter" or "client backend"; the
+// session that asks is not meant. If such a process is killed by SIGKILL, the
+// postmaster ends all others and recovers from the WAL that was written, under
+// the same pg_postmaster_start_time().
+func (v *Server) Backend(ctx context.Context, backendType string) (pid int, err error) {
+	text, err := v.Value(ctx, "SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = "+
+		literal(backendType)+" ORDER BY backend_start LIMIT 1")
+	if err != nil {
+		return 0, err
+	}
+	if pid, err = strconv.Atoi(text); err != nil {
+		return 0, fmt.Errorf("find a %s of server %s: it has none", backendType, v.name)
+	}
+	return pid, nil
+}
