@@ -1,0 +1,171 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgrpo/pgrpo/internal/journal"
+	"github.com/pgrpo/pgrpo/internal/live"
+	"github.com/pgrpo/pgrpo/writer"
+)
+
+// load runs the writers through the fault until their time is over, with the
+// shipper and the progress display beside them, and closes the journal. What
+// went wrong is returned as problems of the evidence.
+func (t *trial) load(ctx context.Context, capture *listener) (problems []string) {
+	c := t.config
+	j, err := journal.Create(t.place.Journal(t.driver), t.header(t.driver))
+	if err != nil {
+		return []string{err.Error()}
+	}
+	counters := &live.Counters{}
+	var receipts *writer.Receipts
+	if c.RepoMode == SyncRepo {
+		receipts = writer.NewReceipts(t.record.Workers)
+	}
+	shipping := t.ship(context.WithoutCancel(ctx), j, receipts)
+
+	writing, stop := context.WithCancel(ctx)
+	defer stop()
+	var group errgroup.Group
+	group.Go(func() error {
+		defer stop()
+		return writer.Run(writing, writer.Config{
+			Target: c.Primary, Run: t.record.Run, Seed: c.Seed, Mix: c.Mix, Workers: t.record.Workers, Rate: c.Rate,
+			ConnectTimeout: c.ConnectTimeout, StatementTimeout: c.StatementTimeout,
+			Journal: j, Receipts: receipts, Observer: counters, Log: t.log,
+		})
+	})
+	group.Go(func() error {
+		if c.Screen != nil {
+			live.Bar(writing, c.Screen, counters, j.Now, c.Duration)
+		} else {
+			live.Log(writing, t.log, counters, j.Now)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer stop()
+		return t.direct(writing, counters, j.Now)
+	})
+	if err := group.Wait(); err != nil {
+		problems = append(problems, err.Error())
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
+	defer cancel()
+	if err := j.Close(closing); err != nil {
+		problems = append(problems, err.Error())
+	}
+	t.log.Info("load ended: " + counters.Line(counters.LastAck()))
+	if n := counters.Workers(); n < len(t.record.Workers) && n > 0 {
+		t.log.Warn(fmt.Sprintf("only %d of %d workers had a transaction acknowledged; the last trouble of a connection: %v",
+			n, len(t.record.Workers), counters.LastFault()))
+	}
+	late := time.AfterFunc(2*time.Second, func() {
+		t.log.Info(fmt.Sprintf("the repo has not taken the whole ledger yet: waiting up to %v for it", c.CaptureTimeout))
+	})
+	defer late.Stop()
+	if err := shipping.wait(c.CaptureTimeout); err != nil {
+		problems = append(problems, fmt.Sprintf("the ledger is not whole in the repo: %v", err))
+	}
+	for _, problem := range problems {
+		t.log.Warn(problem)
+	}
+	return problems
+}
+
+// direct leads the load: warm-up, fault, and the rest of its time. While the
+// service is out at the end it waits for it to come back, also if the fault
+// could not be caused as a whole.
+func (t *trial) direct(ctx context.Context, counters *live.Counters, now live.Clock) error {
+	c := t.config
+	if !sleep(ctx, c.Warmup) {
+		return nil
+	}
+	var failed error
+	if c.Fault == nil {
+		t.log.Info("warmed up: cause the failover or switchover now, or let it be")
+	} else if err := t.cause(ctx, now); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		// A load without its fault has nothing more to show.
+		failed = fmt.Errorf("cause the fault: %w", err)
+	}
+	if failed == nil && !sleep(ctx, c.Duration-now()) {
+		return nil
+	}
+	t.untilBack(ctx, counters, now)
+	return failed
+}
+
+// errFaultLate says that a fault took longer than the load and its grace.
+var errFaultLate = errors.New("it did not end in time")
+
+// cause causes the fault, which may take as long as the load and its grace.
+func (t *trial) cause(ctx context.Context, now live.Clock) error {
+	left := t.config.Duration - now()
+	ctx, cancel := context.WithTimeoutCause(ctx, left+t.config.Grace, errFaultLate)
+	defer cancel()
+	over := time.AfterFunc(left, func() {
+		t.log.Info(fmt.Sprintf("the time of the load is over and the fault is still being caused: waiting up to %v for it", t.config.Grace))
+	})
+	defer over.Stop()
+	err := t.config.Fault(ctx)
+	if err != nil && context.Cause(ctx) == errFaultLate {
+		return errFaultLate
+	}
+	return err
+}
+
+// untilBack waits until the service acknowledges again, if it is out.
+func (t *trial) untilBack(ctx context.Context, counters *live.Counters, now live.Clock) {
+	quiet := 2 * time.Second
+	if rate := t.config.Rate; rate > 0 {
+		quiet += time.Duration(min(2/rate, t.config.Grace.Seconds()) * float64(time.Second))
+	}
+	// A server that hangs gives no trouble at first, only silence.
+	out := func() bool { return counters.Out(now()) > 0 || now()-counters.LastAck() > quiet }
+	if !out() {
+		return
+	}
+	t.log.Info(fmt.Sprintf("the service is out at the end of the load: waiting up to %v for it to come back", t.config.Grace))
+	for until := now() + t.config.Grace; out() && now() < until; {
+		if !sleep(ctx, 100*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// sleep waits for d, and tells whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(max(d, 0))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// shipping is the moving of one journal to the repo, in a goroutine of its own.
+type shipping struct {
+	done   chan error
+	cancel context.CancelCauseFunc
+}
+
+var errShipLate = errors.New("the repo did not take it in time")
+
+// wait waits until all is shipped, at most for patience.
+func (s *shipping) wait(patience time.Duration) error {
+	timer := time.AfterFunc(patience, func() { s.cancel(errShipLate) })
+	defer timer.Stop()
+	err := <-s.done
+	s.cancel(nil)
+	return err
+}
