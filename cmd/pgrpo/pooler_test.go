@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pgrpo/pgrpo/compare/report"
+	"github.com/pgrpo/pgrpo/internal/sandbox"
+	"github.com/pgrpo/pgrpo/internal/scenario"
+)
+
+// pooled starts a pgbouncer in transaction mode with fewer server connections
+// than there are workers.
+func pooled(t *testing.T, box *sandbox.Sandbox, to *sandbox.Server, settings map[string]string) *sandbox.Pooler {
+	t.Helper()
+	all := map[string]string{"default_pool_size": "2"}
+	for name, value := range settings {
+		all[name] = value
+	}
+	p, err := box.Pooler(t.Context(), "pooler", to, all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("pgbouncer %s", p.Version)
+	return p
+}
+
+// Only a pooler is known: the run goes on without the stream, and says so.
+func TestPoolerAlone(t *testing.T) {
+	p := openPair(t)
+	pool := pooled(t, sandboxOf(t), p.primary, nil)
+	runDir := t.TempDir()
+	args := p.quick(runDir, "--expect=none", "--parallel-workers=5")
+	args[2] = pool.DSN("postgres")
+	r := pgrpo(t, args...)
+	if r.status != 0 {
+		t.Errorf("status %d, want 0", r.status)
+	}
+	if rep := judged(t, runDir); rep.Witnesses.Log.Heard || rep.Attempts.Acked == 0 || rep.Attempts.Failed > 0 {
+		t.Errorf("log heard: %t, attempts %+v", rep.Witnesses.Log.Heard, rep.Attempts)
+	}
+	for _, word := range []string{"pooler", "--standby-pgdsn"} {
+		if !strings.Contains(r.stdout, word) {
+			t.Errorf("the text does not say %q", word)
+		}
+	}
+	if rest := left(t, p.primary); rest != "" {
+		t.Errorf("left on the primary: %s", rest)
+	}
+}
+
+// A failover loses commits behind a pooler that is moved to the new primary;
+// the nodes themselves are given beside it.
+func TestFailoverBehindPooler(t *testing.T) {
+	version := followedBehindPooler(t, nil)
+	// Before 1.21 a pgbouncer knows nothing of prepared statements.
+	var major, minor int
+	if _, err := fmt.Sscanf(version, "%d.%d", &major, &minor); err != nil {
+		t.Fatal(err)
+	}
+	if major == 1 && minor < 21 {
+		t.Logf("pgbouncer %s keeps no prepared statements: tried without them alone", version)
+		return
+	}
+	followedBehindPooler(t, map[string]string{"max_prepared_statements": "50"})
+}
+
+// The same loss is found where nothing but the pooler is known.
+func TestFailoverBehindPoolerAlone(t *testing.T) {
+	rep, _, _ := failoverBehindPooler(t, nil, func(*scenario.Cluster) []string { return nil })
+	if rep.Witnesses.Log.Heard {
+		t.Error("the log is heard")
+	}
+}
+
+func followedBehindPooler(t *testing.T, settings map[string]string) (version string) {
+	t.Helper()
+	rep, stdout, pool := failoverBehindPooler(t, settings, func(c *scenario.Cluster) []string {
+		return []string{"--standby-pgdsn", c.Primary.DSN("postgres"), "--standby-pgdsn", c.Standby.DSN("postgres")}
+	})
+	if !rep.Witnesses.Agree || !rep.Witnesses.Log.Heard || !rep.Capture.Complete || len(rep.Branches) != 2 {
+		t.Errorf("witnesses %+v, capture %+v, branches %v", rep.Witnesses, rep.Capture, rep.Branches)
+	}
+	if !strings.Contains(strings.Join(strings.Fields(stdout), " "), "the connections went through a pooler at "+pool.Addr()) {
+		t.Error("the text does not say that a pooler stands between")
+	}
+	return pool.Version
+}
+
+// failoverBehindPooler runs through a pooler, and more that is to be said of the
+// cluster, and demands that the loss is found and nothing else.
+func failoverBehindPooler(t *testing.T, settings map[string]string, more func(*scenario.Cluster) []string) (report.Report, string, *sandbox.Pooler) {
+	t.Helper()
+	c, repo := openCluster(t)
+	pool := pooled(t, sandboxOf(t), c.Primary, settings)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if err := untilMarkers(ctx, c.Primary, 200); err != nil {
+			t.Error(err)
+			return
+		}
+		if err := c.Fault(ctx, scenario.Timing{Unsafe: 200 * time.Millisecond}, func(string) {}); err != nil {
+			t.Error(err)
+		}
+		if err := pool.Retarget(ctx, c.Standby); err != nil {
+			t.Error(err)
+		}
+	})
+	runDir := t.TempDir()
+	r := pgrpo(t, append([]string{"run", "--primary-pgdsn", pool.DSN("postgres"), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
+		"--parallel-workers=5", "--warmup-duration=500ms", "--duration=3s"}, more(c)...)...)
+	wait.Wait()
+	if r.status != 1 {
+		t.Errorf("status %d, want 1", r.status)
+	}
+	rep := judged(t, runDir)
+	if rep.RPO.Transactions == 0 {
+		t.Error("no loss was found")
+	}
+	for _, f := range rep.Findings {
+		switch f.Class {
+		case "lost_transaction", "captured_lost", "capture_gap":
+		default:
+			t.Errorf("%d of class %s: %v", f.Count, f.Class, f.Sample)
+		}
+	}
+	return rep, r.stdout, pool
+}

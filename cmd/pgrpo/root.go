@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// usageError is a command line that cannot be carried out.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// rootCommand builds the whole command tree.
+func rootCommand(stdout, stderr io.Writer) *cobra.Command {
+	logging := &logFlags{format: "text", level: "info"}
+	root := &cobra.Command{
+		Use:   "pgrpo",
+		Short: "proves what a PostgreSQL failover really lost",
+		Long: `pgrpo loads a primary and keeps the client's own account of every commit, records
+the logical change stream in a second PostgreSQL, and after a switchover or
+failover compares what was promised, what was shown and what survived.
+
+Exit status: 0 objectives met, 1 breached, 2 not proven, 3 refused (flags,
+preflight), 4 not to be had (server, database, disk), 130 interrupted
+before there was a verdict.
+Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+		},
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+	})
+	root.CompletionOptions.DisableDefaultCmd = true
+	root.PersistentFlags().StringVar(&logging.format, "log-format", logging.format, "how the log is written: text or json")
+	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
+	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
+		initCommand(logging), resetCommand(logging), reportCommand())
+	for _, c := range append(root.Commands(), root) {
+		args := c.Args
+		c.Args = func(cmd *cobra.Command, given []string) error {
+			if args == nil {
+				args = cobra.NoArgs
+			}
+			if err := args(cmd, given); err != nil {
+				return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+			}
+			return nil
+		}
+	}
+	return root
+}
+
+// fromEnvironment gives each flag that the command line does not set the value
+// of its PGRPO_ variable. An empty variable is as good as none. The flags that turn a
+// run into something else are for the command line alone: left in an environment,
+// they would end every run with status 0.
+func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var failed error
+	flags.VisitAll(func(f *pflag.Flag) {
+		name := "PGRPO_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		value, ok := lookup(name)
+		if !ok || value == "" || f.Changed || commandLineOnly(f.Name) || failed != nil {
+			return
+		}
+		if err := flags.Set(f.Name, value); err != nil {
+			failed = usageError{fmt.Errorf("%s: %w", name, err)}
+		}
+	})
+	return failed
+}
+
+func commandLineOnly(flag string) bool {
+	return slices.Contains([]string{"help", "version", "init", "reset", "check-primary-latency", "print-sql"}, flag)
+}
+
+// version is the module's version as the build recorded it.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(devel)"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pgrpo/pgrpo/internal/run"
+)
+
+func runCommand(logging *logFlags) *cobra.Command {
+	var (
+		cluster    clusterFlags
+		place      placeFlags
+		load       = loadFlags{warmup: duration(10 * time.Second), duration: duration(time.Minute)}
+		limits     limitFlags
+		faultCmd   string
+		faultAfter duration
+		capture    = duration(time.Minute)
+		keepSlot   bool
+		retained   = size(1 << 30)
+		delay      duration
+		classic    classicFlags
+		async      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "load, capture, cause or wait for the fault, compare, report",
+		Long: `run loads the primary, captures its logical stream, and judges what a fault lost.
+
+The fault comes from --fault-cmd, or from outside while the load runs. A run in
+which nothing happens proves nothing, unless --expect none.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, screen, err := logging.open(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if only, err := classic.wanted(); only || err != nil {
+				if err != nil {
+					return err
+				}
+				return classic.do(cmd, &cluster, load.workers, log)
+			}
+			c := run.Config{
+				Repo: cluster.repo, RunDir: place.runDir, BinDir: place.binDir, Seed: load.seed, Workers: load.workers,
+				Rate: load.rate, Warmup: time.Duration(load.warmup), Duration: time.Duration(load.duration),
+				ConnectTimeout: time.Duration(load.connTimeout), CaptureTimeout: time.Duration(capture),
+				ValidationDelay: time.Duration(delay), MaxSlotRetained: int64(retained),
+				Version: version(), Log: log, Screen: screen,
+			}
+			if c.Mix, err = load.mix(); err != nil {
+				return err
+			}
+			judge, err := limits.judge()
+			if err != nil {
+				return err
+			}
+			if c.Primary, c.Standbys, err = cluster.targets(); err != nil {
+				return err
+			}
+			if !async {
+				c.RepoMode = run.SyncRepo
+			}
+			if keepSlot {
+				c.Leftovers = run.KeepLeftovers
+			}
+			if cmd.Flags().Changed("fault-after") {
+				c.Warmup = time.Duration(faultAfter)
+			}
+			if faultCmd != "" {
+				c.Fault = shell(faultCmd, log)
+			}
+			evidence, err := run.Do(cmd.Context(), c)
+			if err != nil {
+				return err
+			}
+			return conclude(cmd, evidence, judge)
+		},
+	}
+	f := cmd.Flags()
+	cluster.add(f, "; without it an embedded PostgreSQL keeps it in the run directory")
+	place.add(f)
+	load.add(f)
+	limits.add(f)
+	f.StringVar(&faultCmd, "fault-cmd", "", "shell `command` that causes the fault")
+	f.Var(&faultAfter, "fault-after", "load before the fault command; --warmup-duration, unless given")
+	f.Var(&capture, "capture-timeout", "how long the stream may take to come to its end")
+	f.BoolVar(&async, "async-repo-mode", true, "with =false, a worker sends nothing more until its last entry is durable on the repo")
+	f.Var(&delay, "validation-delay", "wait between the end of the load and the judgement")
+	f.Var(&retained, "max-slot-retained", "WAL that the slot may hold back on the primary before it is dropped, which leaves a gap; 0 never drops it")
+	classic.add(f)
+	f.BoolVar(&keepSlot, "keep-slot", false, "leave slot and publication on the nodes at the end")
+	return cmd
+}
+
+// shell runs the command with the shell when the fault is due. What it prints
+// goes to standard error; an exit status other than 0 is an error. The command
+// itself is shown nowhere: it may hold a password.
+func shell(command string, log *slog.Logger) func(context.Context) error {
+	return func(ctx context.Context) error {
+		log.Info("causing the fault by --fault-cmd")
+		c := exec.CommandContext(ctx, "/bin/sh", "-c", command)
+		c.Stdout, c.Stderr = os.Stderr, os.Stderr
+		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
+		c.WaitDelay = 10 * time.Second
+		begun := time.Now()
+		err := c.Run()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			return fmt.Errorf("the command of --fault-cmd ended with %s", exit.ProcessState)
+		}
+		if err == nil {
+			log.Info("the command of --fault-cmd has ended", "took", time.Since(begun).Round(time.Millisecond))
+		}
+		return err
+	}
+}
