@@ -110,10 +110,10 @@ func TestTablesGone(t *testing.T) {
 	}
 }
 
-// TestCrashWithLoss loses acked commits for certain: they were not flushed.
+// TestCrashWithLoss loses acked commits for certain: nobody writes their WAL.
 func TestCrashWithLoss(t *testing.T) {
 	server, err := sandboxtest.Open(t).Primary(t.Context(), "lossy", map[string]string{
-		"synchronous_commit": "off", "wal_writer_delay": "10s",
+		"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_buffers": "64MB",
 	})
 	check(t, err)
 	l := prepare(t, server, server.DSN("postgres"), 2)
@@ -121,6 +121,9 @@ func TestCrashWithLoss(t *testing.T) {
 	l.sql("set synchronous_commit = on; checkpoint")
 	l.start()
 	l.untilAcked(50)
+	_, err = server.HoldWAL(t.Context())
+	check(t, err)
+	l.untilAcked(l.count(acked) + 50)
 	check(t, server.Kill())
 	check(t, server.Start(t.Context()))
 	l.untilAcked(l.count(acked) + 50)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"syscall"
 )
 
 // Backend is the process id of the oldest process of the server with that
@@ -19,6 +20,22 @@ func (v *Server) Backend(ctx context.Context, backendType string) (pid int, err 
 	}
 	if pid, err = strconv.Atoi(text); err != nil {
 		return 0, fmt.Errorf("find a %s of server %s: it has none", backendType, v.name)
+	}
+	return pid, nil
+}
+
+// HoldWAL stops the server's WAL writer with SIGSTOP and tells its process id.
+// From then on nothing of an asynchronous commit (synchronous_commit=off) is
+// written until wal_buffers are full, so that a crash loses it for certain;
+// without that, the WAL writer is woken for each full page (XLogSetAsyncXactLSN
+// in PostgreSQL's xlog.c) and a crash loses something only by chance. Kill ends a
+// writer that stands still; so does SIGKILL on its process.
+func (v *Server) HoldWAL(ctx context.Context) (pid int, err error) {
+	if pid, err = v.Backend(ctx, "walwriter"); err != nil {
+		return 0, err
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		return 0, fmt.Errorf("stop the WAL writer of server %s: %w", v.name, err)
 	}
 	return pid, nil
 }

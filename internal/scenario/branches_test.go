@@ -166,11 +166,8 @@ func TestSessionKilled(t *testing.T) {
 	before, err := p.Value(t.Context(), start)
 	f.check(err)
 	c.Fault = func(ctx context.Context) error {
-		writer, err := p.Backend(ctx, "walwriter")
+		writer, err := p.HoldWAL(ctx)
 		if err != nil {
-			return err
-		}
-		if err := syscall.Kill(writer, syscall.SIGSTOP); err != nil {
 			return err
 		}
 		if err := takes(p)(ctx); err != nil {

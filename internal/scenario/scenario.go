@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"syscall"
 	"time"
 
 	"github.com/pgrpo/pgrpo/internal/sandbox"
@@ -178,7 +177,7 @@ func (c *Cluster) fault(ctx context.Context, t Timing, tell func(string)) error 
 		return c.failover(ctx, t, tell)
 	case AsyncCommitCrash:
 		tell("the WAL writer falls behind; the load goes on and the primary keeps acknowledging")
-		if err := holdWAL(ctx, c.Primary); err != nil {
+		if _, err := c.Primary.HoldWAL(ctx); err != nil {
 			return err
 		}
 		if err := wait(ctx, t.Unsafe); err != nil {
@@ -188,19 +187,6 @@ func (c *Cluster) fault(ctx context.Context, t Timing, tell func(string)) error 
 	default:
 		return fmt.Errorf("unknown scenario %q", c.Scenario)
 	}
-}
-
-// holdWAL stops the server's WAL writer, so that nothing of asynchronous commits
-// is written until the buffers are full. Only the end of the server ends this.
-func holdWAL(ctx context.Context, v *sandbox.Server) error {
-	pid, err := v.Backend(ctx, "walwriter")
-	if err != nil {
-		return err
-	}
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("stop the WAL writer: %w", err)
-	}
-	return nil
 }
 
 func (c *Cluster) restart(ctx context.Context, t Timing, tell func(string)) error {
