@@ -25,6 +25,9 @@ const (
 	PhantomTransaction
 	// AlienRow is there, though nobody sent it.
 	AlienRow
+	// SplitBrain was acked by a server after another one, of which it knows
+	// nothing, had acked as the primary too.
+	SplitBrain
 	// WitnessDisagreement is one attempt of which one witness says that it
 	// survives and another that it is lost.
 	WitnessDisagreement
@@ -67,6 +70,7 @@ var classNames = [Classes]string{
 	Hole:                "hole",
 	PhantomTransaction:  "phantom_transaction",
 	AlienRow:            "alien_row",
+	SplitBrain:          "split_brain",
 	WitnessDisagreement: "witness_disagreement",
 	TornTransaction:     "torn_transaction",
 	StaleRow:            "stale_row",

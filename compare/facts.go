@@ -69,6 +69,9 @@ type Driver struct {
 	ID txn.Driver
 	// Started is the wall-clock time of the zero of its monotonic clock.
 	Started time.Time
+	// Clock is how that clock stands to the repo's. The times of two drivers
+	// are set in order only beyond the errors of both.
+	Clock txn.ClockBound
 	// Closed says that its journal has the closed record.
 	Closed      bool
 	Connections []txn.Connection

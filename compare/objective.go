@@ -47,7 +47,7 @@ var breaks = map[string][]Class{
 	CDC:             {CaptureGap, CaptureDisorder, CaptureTorn, CaptureMismatch},
 	Diverged:        {CapturedLost},
 	Integrity: {
-		Hole, PhantomTransaction, AlienRow, WitnessDisagreement,
+		Hole, PhantomTransaction, AlienRow, SplitBrain, WitnessDisagreement,
 		TornTransaction, StaleRow, MissingRow, ResurrectedRow, CorruptRow,
 	},
 }
