@@ -175,6 +175,16 @@ func (l *load) untilAcked(n int) {
 	until(l.t, "acked attempts", func() bool { return l.count(acked) >= n })
 }
 
+// untilConnected waits for connections: a worker may be late with its first one.
+func (l *load) untilConnected(n int) {
+	l.t.Helper()
+	until(l.t, "connections", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.conns) >= n
+	})
+}
+
 // verify holds entries, journal, markers and rows against one another. It
 // returns the number of in-doubt attempts that turned out committed.
 func (l *load) verify() (committed int) {

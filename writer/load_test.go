@@ -29,6 +29,7 @@ func TestLoadLeavesWhatItAcked(t *testing.T) {
 			l := prepare(t, shared, shared.DSN("postgres"), 3)
 			l.config.Statements, l.config.Mix = tt.mode, tt.mix
 			l.start()
+			l.untilConnected(3)
 			l.untilAcked(tt.count)
 			l.stop()
 			if n := l.count(acked); n != l.count(func(txn.Entry) bool { return true }) {
