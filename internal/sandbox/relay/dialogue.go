@@ -1,7 +1,9 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/binary"
+	"slices"
 	"sync"
 )
 
@@ -13,40 +15,6 @@ const (
 	sslRequest    = 80877103
 	gssRequest    = 80877104
 )
-
-// meal is a message that is to be eaten.
-type meal struct {
-	tag   string
-	eaten chan struct{}
-}
-
-// EatNext arms the relay once: when the next CommandComplete with exactly this
-// tag ("COMMIT", "INSERT 0 1") comes from the server on any connection, it and
-// all that follows it is swallowed, and that connection is closed on both
-// sides. The channel is closed when this has happened. The server has then done
-// what the tag says, or is about to (a statement outside a transaction block
-// commits after its CommandComplete), and the client does not know. Encrypted
-// connections are not looked into. A later call takes the place of an earlier
-// one that has not happened.
-func (r *Relay) EatNext(tag string) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.meal = &meal{tag: tag, eaten: make(chan struct{})}
-	return r.meal.eaten
-}
-
-// eats says whether a message with this tag is the one to eat; if so the relay
-// is no longer armed.
-func (r *Relay) eats(tag []byte) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.meal == nil || r.meal.tag != string(tag) {
-		return false
-	}
-	close(r.meal.eaten)
-	r.meal = nil
-	return true
-}
 
 // phase is how far a connection has come.
 type phase int
@@ -70,8 +38,9 @@ type dialogue struct {
 	answers int    // server: replies of one byte that are due
 
 	// Only the server's pump uses these.
-	held []byte // an unfinished head, or an unfinished CommandComplete
-	body int    // bytes left of a message that passes
+	held  []byte // an unfinished message, or its unfinished head
+	body  int    // bytes left of a message that passes unread
+	muted bool   // nothing passes
 }
 
 // fromClient takes what the client sent; all of it passes.
@@ -108,8 +77,11 @@ func (d *dialogue) fromClient(p []byte) ([]byte, bool) {
 }
 
 // fromServer takes what the server sent and returns what passes. The second
-// result is true when a message was eaten: nothing passes after it.
+// result is true when a script ends the connection: nothing passes after it.
 func (d *dialogue) fromServer(p []byte) ([]byte, bool) {
+	if d.muted {
+		return nil, false
+	}
 	n, plain := d.preamble(p)
 	if !plain {
 		return p, false
@@ -139,7 +111,8 @@ func (d *dialogue) preamble(p []byte) (int, bool) {
 	return n, d.phase == typed
 }
 
-// messages walks the messages in p from at on.
+// messages walks the messages in p from at on. Those that the relay's script
+// wants to see are taken whole, and what the script says stands in their place.
 func (d *dialogue) messages(p []byte, at int) ([]byte, bool) {
 	if len(d.held) > 0 {
 		p = append(d.held, p...)
@@ -156,24 +129,33 @@ func (d *dialogue) messages(p []byte, at int) ([]byte, bool) {
 			return d.hold(p, at)
 		}
 		size := int(binary.BigEndian.Uint32(p[at+1:]))
-		if p[at] != 'C' || size < 5 || size > 128 {
+		script := d.relay.current()
+		if script == nil || size < 4 || size > longest {
 			at += 5
 			d.body = max(size-4, 0)
 			continue
 		}
-		if len(p)-at < 1+size {
+		end := at + 1 + size
+		if len(p) < end {
 			return d.hold(p, at)
 		}
-		if d.relay.eats(p[at+5 : at+size]) { // without the closing NUL
+		answer := script(Message(bytes.Clone(p[at:end])))
+		p = slices.Replace(p, at, end, answer.Send...)
+		at += len(answer.Send)
+		switch answer.Then {
+		case GoOn:
+		case Silence:
+			d.muted = true
+			return p[:at], false
+		case End:
 			return p[:at], true
 		}
-		at += 1 + size
 	}
 	return p, false
 }
 
 // hold keeps the unfinished message at the end of p until the rest has come.
 func (d *dialogue) hold(p []byte, at int) ([]byte, bool) {
-	d.held = append([]byte(nil), p[at:]...)
+	d.held = bytes.Clone(p[at:])
 	return p[:at], false
 }

@@ -1,10 +1,12 @@
 // Package relay is a TCP relay that stands between a standby and its primary,
 // or between a client and its server, and does to the traffic what a bad
-// network does: hold it, cut it, lose it, or lose exactly one message of it.
+// network does: hold it, cut it, lose it, or lose exactly one message of it. By
+// a [Script] it says what no network and no healthy server would say.
 //
-// A relay holds at most one read of each direction in memory, so what it has
-// forwarded is known at every moment: once [Relay.Freeze] has returned, not one
-// more byte is forwarded until [Relay.Resume].
+// A relay holds at most one read of each direction in memory, and one message
+// that a script is to see, so what it has forwarded is known at every moment:
+// once [Relay.Freeze] has returned, not one more byte is forwarded until
+// [Relay.Resume].
 package relay
 
 import (
@@ -44,7 +46,7 @@ type Relay struct {
 	state  state
 	target string
 	links  map[*link]struct{}
-	meal   *meal // the message to eat next, or nil
+	script Script // nil for none
 }
 
 // Listen starts a relay from a free port of 127.0.0.1 to target, a host:port.

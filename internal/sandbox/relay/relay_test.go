@@ -3,19 +3,15 @@ package relay_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"go.uber.org/goleak"
 
 	"github.com/pgrpo/pgrpo/internal/sandbox/relay"
-	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -235,101 +231,4 @@ func TestContextEndsTheRelay(t *testing.T) {
 	cancel()
 	over(t, c)
 	must(t, r.Close())
-}
-
-// message is a server message.
-func message(kind byte, body string) string {
-	return string(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4))) + body
-}
-
-// TestEatNextInPieces sends a dialogue byte by byte: what comes before the
-// message arrives whole, neither it nor what follows does.
-func TestEatNextInPieces(t *testing.T) {
-	p := newPair(t)
-	startup := "\x00\x00\x00\x08\x00\x03\x00\x00"
-	pass(t, p.client, p.server, "\x00\x00\x00\x08\x04\xd2\x16\x2f") // SSLRequest
-	pass(t, p.server, p.client, "N")
-	pass(t, p.client, p.server, startup)
-	eaten := p.relay.EatNext("COMMIT")
-	before := message('R', "\x00\x00\x00\x00") + message('C', "COMMIT PREPARED\x00") + message('D', "xC\x00\x00\x00\x0bCOMMIT\x00") + message('T', strings.Repeat("C", 70000))
-	all := before + message('C', "COMMIT\x00") + message('Z', "I")
-	go func() {
-		for i := 0; i < len(all); {
-			n := 1
-			if i > 100 && i < len(before)-10 {
-				n = len(before) - 10 - i
-			}
-			if _, err := p.server.Write([]byte(all[i : i+n])); err != nil {
-				return // the relay has closed it
-			}
-			i += n
-		}
-	}()
-	if got := over(t, p.client); got != before {
-		t.Errorf("got %d bytes, want the %d before the message", len(got), len(before))
-	}
-	select {
-	case <-eaten:
-	case <-time.After(5 * time.Second):
-		t.Error("nothing was eaten")
-	}
-}
-
-// TestEatNextOfAServer loses the answer to a commit that a real server made.
-func TestEatNextOfAServer(t *testing.T) {
-	v := sandboxtest.Primary(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	r, err := relay.Listen(ctx, v.Addr())
-	must(t, err)
-	defer func() { must(t, r.Close()) }()
-	must(t, v.Exec(ctx, "CREATE TABLE t (x int)"))
-	dsn := strings.Replace(v.DSNAt(r.Addr(), "postgres"), "disable", "prefer", 1)
-	conn, err := pgconn.Connect(ctx, dsn)
-	must(t, err)
-	eaten := r.EatNext("COMMIT")
-	for _, sql := range []string{"BEGIN", "INSERT INTO t VALUES (1)"} {
-		_, err := conn.Exec(ctx, sql).ReadAll()
-		must(t, err)
-	}
-	if _, err := conn.Exec(ctx, "COMMIT").ReadAll(); err == nil {
-		t.Error("the client was told of the commit")
-	}
-	<-eaten
-	if got, err := v.Value(ctx, "SELECT count(*) FROM t"); got != "1" || err != nil {
-		t.Errorf("count %s, %v: the commit is not there", got, err)
-	}
-	// Armed once only.
-	conn, err = pgconn.Connect(ctx, dsn)
-	must(t, err)
-	_, err = conn.Exec(ctx, "BEGIN; INSERT INTO t VALUES (2); COMMIT").ReadAll()
-	must(t, err)
-	must(t, conn.Close(ctx))
-}
-
-// FuzzDialogue sends any bytes both ways: unarmed, the relay changes none.
-func FuzzDialogue(f *testing.F) {
-	f.Add([]byte("\x00\x00\x00\x08\x00\x03\x00\x00"), []byte(message('C', "COMMIT\x00")))
-	f.Add([]byte("\x00\x00\x00\x08\x04\xd2\x16\x2f\x00\x00\x00\x08\x00\x03\x00\x00"), []byte("N"+message('Z', "I")))
-	f.Add([]byte("\x16\x03\x01"), []byte("C\x00\x00"))
-	f.Fuzz(func(t *testing.T, up, down []byte) {
-		p := newPair(t)
-		send := func(c net.Conn, b []byte) {
-			if _, err := c.Write(b); err != nil {
-				t.Error(err)
-			}
-			if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-				t.Error(err)
-			}
-		}
-		send(p.client, up)
-		if got := over(t, p.server); got != string(up) {
-			t.Fatalf("client sent %q, server got %q", up, got)
-		}
-		send(p.server, down)
-		// An unfinished message at the end may stay behind.
-		if got := over(t, p.client); !strings.HasPrefix(string(down), got) || len(down)-len(got) > 130 {
-			t.Fatalf("server sent %q, client got %q", down, got)
-		}
-	})
 }
