@@ -39,20 +39,30 @@ type floor struct {
 	lsn pg.LSN
 }
 
-// look is one look at a server process. passed is written before done is
-// closed.
+// look is one look at a server process. The gate guards its state, which is
+// final before done is closed.
 type look struct {
-	era    uint64
-	done   chan struct{}
-	over   bool
-	passed bool
+	era   uint64
+	done  chan struct{}
+	state lookState
 }
+
+// lookState is what has become of a look.
+type lookState uint8
+
+const (
+	underway lookState = iota
+	// told: the result is recorded, and others may pass.
+	told
+	// fruitless: there is no result, and the next one looks.
+	fruitless
+)
 
 func newGate() *gate {
 	return &gate{floors: make(map[line]floor), looks: make(map[process]*look)}
 }
 
-// turn is the duty to look; whoever has it must end it by passed or failed.
+// turn is the duty to look; whoever has it must end it by saw or failed.
 type turn struct {
 	gate *gate
 	at   process
@@ -68,8 +78,8 @@ func (g *gate) enter(ctx context.Context, p process) (*turn, error) {
 		g.mu.Lock()
 		l := g.looks[p]
 		switch {
-		case l != nil && !l.over:
-		case l != nil && l.passed && l.era == g.era:
+		case l != nil && l.state == underway:
+		case l != nil && l.state == told && l.era == g.era:
 			g.mu.Unlock()
 			return nil, nil
 		default:
@@ -97,7 +107,7 @@ func (t *turn) saw(p pg.Presence) {
 	if p == pg.Absent && t.gate.floors[t.at.line] == t.floor {
 		delete(t.gate.floors, t.at.line)
 	}
-	t.end(true)
+	t.end(told)
 }
 
 // failed ends the turn without a result; the next worker looks. It does nothing
@@ -105,14 +115,15 @@ func (t *turn) saw(p pg.Presence) {
 func (t *turn) failed() {
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
-	t.end(false)
+	t.end(fruitless)
 }
 
-func (t *turn) end(passed bool) {
-	if t.look.over {
+// end says what became of the look, once. The gate's lock is held.
+func (t *turn) end(s lookState) {
+	if t.look.state != underway {
 		return
 	}
-	t.look.over, t.look.passed = true, passed
+	t.look.state = s
 	close(t.look.done)
 }
 
