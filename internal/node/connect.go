@@ -59,10 +59,15 @@ func Close(conn *pgconn.PgConn) {
 
 // bounded gives a context without deadline the default one.
 func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return within(ctx, defaultTimeout)
+}
+
+// within gives a context without deadline the given one.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	if _, ok := ctx.Deadline(); ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithTimeout(ctx, defaultTimeout)
+	return context.WithTimeout(ctx, d)
 }
 
 // explainConnect turns a failed connect into one line. The cause stays in the

@@ -13,9 +13,9 @@ import (
 // summing takes about 0.3 s for a million rows.
 const scanTimeout = time.Hour
 
-// contentChunk is how many rows with their payloads are asked for at a time:
-// they may be large.
-const contentChunk = 1000
+// contentRows is how many rows with their payloads are asked for before their
+// size is known: a payload may have a mebibyte.
+const contentRows = 16
 
 // bucketsSQL sums a table by bucket as [txn.Bucket] does. No sum needs more than
 // 63 bits, whatever the rows hold.
@@ -66,7 +66,7 @@ func (s *Snapshot) RowsIn(ctx context.Context, number txn.Run, w txn.Worker, fir
 func (s *Snapshot) Contents(ctx context.Context, number txn.Run, w txn.Worker, first, last txn.RowID) iter.Seq2[txn.Content, error] {
 	sql := "select id, seq, crc, payload from pgrpo." + txn.TableOf(w) + " where run = $1::int and id between $2::bigint and $3::bigint order by id"
 	return func(yield func(txn.Content, error) bool) {
-		for v, err := range s.streamBy(ctx, contentChunk, sql, decimal(number), decimal(first), decimal(last)) {
+		for v, err := range s.streamFrom(ctx, contentRows, sql, decimal(number), decimal(first), decimal(last)) {
 			if err != nil {
 				yield(txn.Content{}, s.explain(fmt.Sprintf("read the content of worker %d", w), err))
 				return

@@ -5,7 +5,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"math"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -18,6 +20,9 @@ import (
 type Snapshot struct {
 	conn *pgconn.PgConn
 	name string
+	// wait bounds each answer of the server, where the context does not.
+	wait time.Duration
+	page page
 }
 
 // patient switches off the timeouts that a role or server may have for its
@@ -37,7 +42,7 @@ func Begin(ctx context.Context, conn *pgconn.PgConn) (*Snapshot, error) {
 		rollback(conn)
 		return nil, fmt.Errorf("export snapshot of %s: %w", remote(conn), err)
 	}
-	return &Snapshot{conn, r.text()}, nil
+	return &Snapshot{conn: conn, name: r.text(), wait: defaultTimeout}, nil
 }
 
 // Join opens another snapshot's moment on a further connection to the same
@@ -51,7 +56,7 @@ func Join(ctx context.Context, conn *pgconn.PgConn, name string) (*Snapshot, err
 		rollback(conn)
 		return nil, fmt.Errorf("join snapshot on %s: %w", remote(conn), err)
 	}
-	return &Snapshot{conn, name}, nil
+	return &Snapshot{conn: conn, name: name, wait: defaultTimeout}, nil
 }
 
 // Name is what other connections join it by.
@@ -107,7 +112,9 @@ func (s *Snapshot) TableWorkers(ctx context.Context) ([]txn.Worker, error) {
 
 // Markers reads the markers of one worker of the run, ordered by seq. An error
 // ends the sequence; it wraps [ErrTablesAbsent] where the server lacks the
-// table. The context bounds the whole reading.
+// table. The context bounds the whole reading; where it has no deadline, each
+// answer of the server is waited for at most 30 seconds, and the reader takes as
+// long as it likes between two of them.
 func (s *Snapshot) Markers(ctx context.Context, number txn.Run, w txn.Worker) iter.Seq2[txn.Marker, error] {
 	const sql = "select seq, ops, crc from pgrpo.marker where run = $1::int and worker = $2::int order by seq"
 	return func(yield func(txn.Marker, error) bool) {
@@ -127,36 +134,28 @@ func (s *Snapshot) Markers(ctx context.Context, number txn.Run, w txn.Worker) it
 	}
 }
 
-// Rows reads the rows of one worker of the run, ordered by id, without their
-// payload. Errors are as for [Snapshot.Markers].
+// Rows reads all rows of one worker of the run as [Snapshot.RowsIn] does.
 func (s *Snapshot) Rows(ctx context.Context, number txn.Run, w txn.Worker) iter.Seq2[txn.Row, error] {
-	sql := "select id, seq, crc from pgrpo." + txn.TableOf(w) + " where run = $1::int order by id"
-	return func(yield func(txn.Row, error) bool) {
-		for v, err := range s.stream(ctx, sql, decimal(number)) {
-			if err != nil {
-				yield(txn.Row{}, s.explain(fmt.Sprintf("read the rows of worker %d", w), err))
-				return
-			}
-			row := txn.Row{Run: number, ID: txn.RowID(int64At(v, 0)), Seq: txn.Seq(int64At(v, 1)), Sum: txn.Sum(int32At(v, 2))}
-			if !yield(row, nil) {
-				return
-			}
-		}
-	}
+	return s.RowsIn(ctx, number, w, math.MinInt64, math.MaxInt64)
 }
 
-// chunk is how many rows are asked for at a time, so that a reader that stops
-// early does not have to read a whole table to its end.
-const chunk = 20_000
+// What is asked for at a time has at most pageRows rows, and about pageBytes
+// bytes, so that neither a reader that stops early nor one of large payloads
+// makes the server send much more than is looked at.
+const (
+	pageRows  = 20_000
+	pageBytes = 1 << 20
+)
 
 // stream reads a query's rows in binary form, through a cursor. The values are
 // valid until the next row.
 func (s *Snapshot) stream(ctx context.Context, sql string, params ...string) iter.Seq2[[][]byte, error] {
-	return s.streamBy(ctx, chunk, sql, params...)
+	return s.streamFrom(ctx, pageRows, sql, params...)
 }
 
-// streamBy is stream with so many rows asked for at a time.
-func (s *Snapshot) streamBy(ctx context.Context, most int, sql string, params ...string) iter.Seq2[[][]byte, error] {
+// streamFrom is stream with so many rows in the first page. The size of its rows
+// tells how many the next one has.
+func (s *Snapshot) streamFrom(ctx context.Context, most int, sql string, params ...string) iter.Seq2[[][]byte, error] {
 	return func(yield func([][]byte, error) bool) {
 		// Numbers are the only parameters; a cursor's query takes none.
 		for i, p := range params {
@@ -172,37 +171,36 @@ func (s *Snapshot) streamBy(ctx context.Context, most int, sql string, params ..
 			}
 		}()
 		for {
-			got, err := s.fetch(ctx, most, yield)
-			if err != nil {
+			if err := s.fetch(ctx, most); err != nil {
 				yield(nil, err)
 				return
 			}
-			if got < most {
+			for row := range s.page.rows() {
+				if !yield(row, nil) {
+					return
+				}
+			}
+			if s.page.len() < most {
 				return
 			}
+			most = s.page.fit()
 		}
 	}
 }
 
-// fetch yields the next rows and returns how many there were; less than the
-// most when the reader stopped or the rows are at their end.
-func (s *Snapshot) fetch(ctx context.Context, most int, yield func([][]byte, error) bool) (int, error) {
-	ctx, cancel := bounded(ctx)
+// fetch fills the page with the next rows: fewer than the most where they are
+// at their end.
+func (s *Snapshot) fetch(ctx context.Context, most int) error {
+	ctx, cancel := within(ctx, s.wait)
 	defer cancel()
+	s.page.clear()
 	results := s.conn.Exec(ctx, fmt.Sprintf("fetch %d from pgrpo_read", most))
-	n, stopped := 0, false
 	for results.NextResult() {
-		rows := results.ResultReader()
-		for rows.NextRow() {
-			stopped = stopped || !yield(rows.Values(), nil)
-			n++
+		for rows := results.ResultReader(); rows.NextRow(); {
+			s.page.add(rows.Values())
 		}
 	}
-	err := results.Close()
-	if stopped {
-		return 0, nil
-	}
-	return n, err
+	return results.Close()
 }
 
 func (s *Snapshot) explain(what string, err error) error {
