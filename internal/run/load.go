@@ -27,10 +27,10 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 	if c.RepoMode == SyncRepo {
 		receipts = writer.NewReceipts(t.record.Workers)
 	}
-	shipping := t.ship(context.WithoutCancel(ctx), j, receipts)
-
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
+	shipping := t.ship(context.WithoutCancel(ctx), j, receipts, stop)
+
 	var group errgroup.Group
 	group.Go(func() error {
 		defer stop()
@@ -69,11 +69,11 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 		t.log.Info(fmt.Sprintf("the repo has not taken the whole ledger yet: waiting up to %v for it", c.CaptureTimeout))
 	})
 	defer late.Stop()
-	if err := shipping.wait(c.CaptureTimeout); err != nil {
-		problems = append(problems, fmt.Sprintf("the ledger is not whole in the repo: %v", err))
-	}
 	for _, problem := range problems {
 		t.log.Warn(problem)
+	}
+	if err := shipping.wait(c.CaptureTimeout); err != nil {
+		problems = append(problems, fmt.Sprintf("the ledger is not whole in the repo: %v", err))
 	}
 	return problems
 }
@@ -151,21 +151,4 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// shipping is the moving of one journal to the repo, in a goroutine of its own.
-type shipping struct {
-	done   chan error
-	cancel context.CancelCauseFunc
-}
-
-var errShipLate = errors.New("the repo did not take it in time")
-
-// wait waits until all is shipped, at most for patience.
-func (s *shipping) wait(patience time.Duration) error {
-	timer := time.AfterFunc(patience, func() { s.cancel(errShipLate) })
-	defer timer.Stop()
-	err := <-s.done
-	s.cancel(nil)
-	return err
 }

@@ -13,17 +13,49 @@ import (
 	"github.com/pgrpo/pgrpo/writer"
 )
 
+// shipping is the moving of one journal to the repo, in a goroutine of its own.
+type shipping struct {
+	done   chan error
+	cancel context.CancelCauseFunc
+}
+
+var errShipLate = errors.New("the repo did not take it in time")
+
+// wait waits until all is shipped, at most for patience.
+func (s *shipping) wait(patience time.Duration) error {
+	timer := time.AfterFunc(patience, func() { s.cancel(errShipLate) })
+	defer timer.Stop()
+	err := <-s.done
+	s.cancel(nil)
+	return err
+}
+
 // ship moves the journal to the repo while it is written. Workers that wait for
 // receipts are told of each entry that is durable there, and are not kept
 // waiting for a block to fill.
-func (t *trial) ship(ctx context.Context, j *journal.Journal, receipts *writer.Receipts) *shipping {
+//
+// A repo that is away is waited for. What no waiting mends is logged when it
+// comes; then endLoad is called if workers wait for receipts, as none will ever
+// come, and else the load goes on with what the journal keeps.
+func (t *trial) ship(ctx context.Context, j *journal.Journal, receipts *writer.Receipts, endLoad func()) *shipping {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s := &shipping{done: make(chan error, 1), cancel: cancel}
 	shipment := repo.Shipment{Header: j.Header(), Source: j.Follow, Log: t.log}
 	if receipts != nil {
 		shipment.Stored, shipment.Part, shipment.Every = receipts.Stored, time.Millisecond, time.Millisecond
 	}
-	go func() { s.done <- t.repo.Ship(ctx, shipment) }()
+	go func() {
+		err := t.repo.Ship(ctx, shipment)
+		switch {
+		case err == nil:
+		case receipts != nil:
+			t.log.Error("the repo does not take the ledger, and the workers wait for it: the load ends", "error", err)
+			endLoad()
+		default:
+			t.log.Error("the repo does not take the ledger: the journal keeps the rest", "error", err)
+		}
+		s.done <- err
+	}()
 	return s
 }
 
