@@ -49,20 +49,27 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.PersistentFlags().StringVar(&logging.format, "log-format", logging.format, "how the log is written: text or json")
 	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
 	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
-		initCommand(logging), resetCommand(logging), reportCommand())
-	for _, c := range append(root.Commands(), root) {
-		args := c.Args
-		c.Args = func(cmd *cobra.Command, given []string) error {
-			if args == nil {
-				args = cobra.NoArgs
-			}
-			if err := args(cmd, given); err != nil {
-				return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
-			}
-			return nil
-		}
-	}
+		initCommand(logging), resetCommand(logging), reportCommand(), slotsCommand())
+	sayWhichHelp(root)
 	return root
+}
+
+// sayWhichHelp makes a wrong number of arguments a usage error of the command that
+// it was given to, down the whole tree.
+func sayWhichHelp(c *cobra.Command) {
+	args := c.Args
+	if args == nil {
+		args = cobra.NoArgs
+	}
+	c.Args = func(cmd *cobra.Command, given []string) error {
+		if err := args(cmd, given); err != nil {
+			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		}
+		return nil
+	}
+	for _, below := range c.Commands() {
+		sayWhichHelp(below)
+	}
 }
 
 // fromEnvironment gives each flag that the command line does not set the value

@@ -70,6 +70,10 @@ func Rules() []Rule {
 			In:   []string{"capture/pgoutput/..."},
 			Only: []string{"internal/pg", "internal/txn"}, Unreachable: wire(),
 		}, {
+			Why:  "a state file is bytes and words, and no server",
+			In:   []string{"slots/statefile"},
+			Only: []string{"internal/pg"}, Unreachable: wire(),
+		}, {
 			Why:  "the sandbox stands alone: it is what the rest is tried on",
 			In:   []string{"internal/sandbox/..."},
 			Only: []string{"internal/sandbox/...", "internal/trouble"},

@@ -58,6 +58,11 @@ func (d Directory) Damaged() error {
 	return nil
 }
 
+// Readable tells whether any file of a slot or of the server could be read.
+func (d Directory) Readable() bool {
+	return d.Control != nil || slices.ContainsFunc(d.Slots, func(s Found) bool { return s.Err == nil })
+}
+
 // Read reads a data directory, its pg_replslot, one slot's directory, or one
 // file, state or pg_control. A path that is none of these is an error; a file in
 // it that cannot be read is told of by the result.
