@@ -22,6 +22,9 @@ func (w *walk) judgeAttempt() error {
 	if err := w.byFate(s, fate); err != nil {
 		return err
 	}
+	if err := w.bySplit(s); err != nil {
+		return err
+	}
 	return w.byStream(s)
 }
 

@@ -22,6 +22,7 @@ func (j *judge) conclude(failure error) {
 	j.times()
 	j.measure()
 	j.introduce()
+	r.Splits = j.splitBrains()
 	doubts := j.whatIsMissing(failure)
 	sound := evidenceWhole
 	if len(doubts) > 0 {
@@ -130,6 +131,9 @@ func (j *judge) breach(o Objective) string {
 		}
 		return fmt.Sprintf("%s the promise of the stream (limit: %s)", were(int64(o.Measured), "finding breaks", "findings break"), l)
 	case Integrity:
+		if split := r.Counts[SplitBrain]; float64(split) == o.Measured {
+			return were(split, "transaction was", "transactions were") + " acknowledged by a server from which another had taken over"
+		}
 		return fmt.Sprintf("%s the integrity of what survived", were(int64(o.Measured), "finding breaks", "findings break"))
 	default:
 		return fmt.Sprintf("%s is %s (limit: %s)", o.Name, strconv.FormatFloat(o.Measured, 'f', -1, 64), l)

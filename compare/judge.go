@@ -43,6 +43,9 @@ type judge struct {
 	books     map[txn.Worker]book
 	starts    map[connKey]pg.ProcessStart
 	bounds    bounds
+	reigns    reigns
+	contests  map[lineKey]rivals
+	splits    map[splitKey]*Split
 	clock     *Clock
 	lastAck   map[pg.BranchID]time.Time
 	forks     map[pg.BranchID]*forkLoss
@@ -78,6 +81,7 @@ func Judge(c Case, f Facts, s Streams, emit func(Finding) error) (Result, error)
 		c: c, facts: f, emit: emit,
 		drivers: make(map[txn.Driver]Driver), books: make(map[txn.Worker]book),
 		starts: make(map[connKey]pg.ProcessStart),
+		reigns: make(reigns), contests: make(map[lineKey]rivals), splits: make(map[splitKey]*Split),
 		bounds: make(bounds), clock: NewClock(c.OutageThreshold, c.finest()),
 		lastAck: make(map[pg.BranchID]time.Time), forks: make(map[pg.BranchID]*forkLoss),
 		firstLost: make(map[pg.BranchID]time.Time),
@@ -113,6 +117,7 @@ func (j *judge) run(s Streams) error {
 		}
 	}
 	j.bounds.seal()
+	j.findRivals()
 	for _, d := range j.facts.Drivers {
 		for _, p := range d.Probes {
 			j.clock.AddProbe(d.Started, p)
@@ -205,12 +210,14 @@ func (j *judge) strangers() []txn.Worker {
 	return slices.Compact(found)
 }
 
-// survey reads a worker's ledger for the clock, the bounds and the last acks.
+// survey reads a worker's ledger for the clock, the bounds, the last acks, and
+// the servers' reigns.
 func (j *judge) survey(s Streams, b book) error {
 	var n txn.Seq
 	var conn txn.Conn
 	var branch pg.BranchID
 	var start pg.ProcessStart
+	var reign *reign
 	for e, err := range s.Entries(b.worker) {
 		if err != nil {
 			return fmt.Errorf("read the ledger of worker %d: %w", b.worker, err)
@@ -224,11 +231,19 @@ func (j *judge) survey(s Streams, b book) error {
 		}
 		if e.Conn != conn {
 			conn, branch, start = e.Conn, j.branchOf(b.driver, e.Conn), j.startOf(b.driver, e.Conn)
+			reign = nil
 		}
+		line := lineKey{b.driver, branch, start}
 		j.clock.Add(b.worker, b.zero, e)
-		j.bounds.add(lineKey{b.driver, branch, start}, e.Sent, e.LSN)
+		j.bounds.add(line, e.Sent, e.LSN)
 		if e.Outcome.IsAck() {
 			j.acks++
+			if reign == nil && branch != 0 {
+				reign = j.reigns.of(line)
+			}
+			if reign != nil {
+				reign.ack(&e)
+			}
 			if at := b.zero.Add(e.End()); at.After(j.lastAck[branch]) {
 				j.lastAck[branch] = at
 			}

@@ -121,6 +121,9 @@ func model(ev *evidence, all []history) []string {
 		if !h.sent && h.present && closed {
 			found(compare.AlienRow)
 		}
+		if acked && h.entry.Conn == 1 && ackedByChild(h, all) {
+			found(compare.SplitBrain)
+		}
 		words := []compare.Word{log, modelClient(h, all)}
 		if h.present {
 			words = append(words, compare.SaysSurvives)
@@ -149,6 +152,13 @@ func keptLater(h history, all []history) bool {
 	return slices.ContainsFunc(all, func(o history) bool {
 		return o.sent && o.present && o.entry.Outcome != txn.Failed &&
 			o.id.Worker == h.id.Worker && o.id.Seq > h.id.Seq && o.entry.Conn == h.entry.Conn
+	})
+}
+
+// ackedByChild tells whether an ack of branch 2 was there when h was sent.
+func ackedByChild(h history, all []history) bool {
+	return slices.ContainsFunc(all, func(o history) bool {
+		return o.sent && o.entry.Outcome.IsAck() && o.entry.Conn > 1 && h.entry.Sent > o.entry.End()
 	})
 }
 
@@ -208,7 +218,7 @@ func TestJudgeAgreesWithTheModel(t *testing.T) {
 			rt.Fatalf("sent is not the sum of its parts: %+v", a)
 		}
 		lost := slices.ContainsFunc(found, func(f compare.Finding) bool {
-			return slices.Contains([]compare.Class{compare.LostTransaction, compare.Hole, compare.PhantomTransaction, compare.AlienRow, compare.WitnessDisagreement}, f.Class)
+			return slices.Contains([]compare.Class{compare.LostTransaction, compare.Hole, compare.PhantomTransaction, compare.AlienRow, compare.SplitBrain, compare.WitnessDisagreement}, f.Class)
 		})
 		if lost != (res.Verdict == compare.Breached) {
 			rt.Fatalf("verdict %v with findings %v", res.Verdict, namesOf(found))

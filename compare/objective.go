@@ -130,7 +130,7 @@ func (j *judge) objectives(e evidence) {
 		weigh(RTOWorkerMax, seconds(l.RTOWorkerMax), j.rto(r.RTO.WorkerMax, l.RTOWorkerMax), e),
 		weigh(CDC, count(l.CDC), j.cdc(), e),
 		weigh(Diverged, count(l.Diverged), j.diverged(), e),
-		weigh(Integrity, &none, j.ofRows(j.found(Integrity)), e),
+		weigh(Integrity, &none, j.integrity(), e),
 	}
 	for _, o := range r.Objectives {
 		if o.Verdict != Breached {
@@ -143,6 +143,14 @@ func (j *judge) objectives(e evidence) {
 			}
 		}
 	}
+}
+
+// integrity is proven by the survivor's rows; a split brain is disproof of it
+// without them.
+func (j *judge) integrity() measure {
+	m := j.ofRows(j.found(Integrity))
+	m.silent = m.silent && m.low == 0
+	return m
 }
 
 func (j *judge) wal() measure {

@@ -22,6 +22,8 @@ type Result struct {
 	RPO        RPO
 	Witnesses  Witnesses
 	Capture    Captured
+	// Splits are the pairs of servers that both acknowledged as the primary.
+	Splits     []Split
 	RTO        RTO
 	FaultsSeen int
 	// Counts and Samples are by class. Breaks says which classes made the

@@ -44,6 +44,8 @@ type walk struct {
 	branch pg.BranchID
 	start  pg.ProcessStart
 	lower  pg.LSN
+	// rivals are the servers that took over from the connection's.
+	rivals rivals
 	// lost are the lost attempts of the connection that are no hole yet.
 	lost []Finding
 	// rows and tally are what the walk over the rows is to know; tally is nil
@@ -121,6 +123,7 @@ func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
 	if e.Conn != w.conn {
 		w.conn, w.branch, w.lower = e.Conn, w.branchOf(w.book.driver, e.Conn), 0
 		w.start = w.startOf(w.book.driver, e.Conn)
+		w.rivals = w.contests[lineKey{w.book.driver, w.branch, w.start}]
 		w.lost = w.lost[:0]
 	}
 	if e.LSN != 0 {
