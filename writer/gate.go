@@ -52,8 +52,8 @@ type lookState uint8
 
 const (
 	underway lookState = iota
-	// told: the result is recorded, and others may pass.
-	told
+	// looked: the result is recorded, and others may pass.
+	looked
 	// fruitless: there is no result, and the next one looks.
 	fruitless
 )
@@ -79,7 +79,7 @@ func (g *gate) enter(ctx context.Context, p process) (*turn, error) {
 		l := g.looks[p]
 		switch {
 		case l != nil && l.state == underway:
-		case l != nil && l.state == told && l.era == g.era:
+		case l != nil && l.state == looked && l.era == g.era:
 			g.mu.Unlock()
 			return nil, nil
 		default:
@@ -107,7 +107,7 @@ func (t *turn) saw(p pg.Presence) {
 	if p == pg.Absent && t.gate.floors[t.at.line] == t.floor {
 		delete(t.gate.floors, t.at.line)
 	}
-	t.end(told)
+	t.end(looked)
 }
 
 // failed ends the turn without a result; the next worker looks. It does nothing
