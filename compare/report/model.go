@@ -31,6 +31,7 @@ type Report struct {
 	Witnesses     Witnesses   `json:"witnesses"`
 	Capture       Capture     `json:"capture"`
 	RTO           RTO         `json:"rto"`
+	Splits        []Split     `json:"split_brain"`
 	Slots         []Slot      `json:"slots"`
 	Branches      []Branch    `json:"branches"`
 	Nodes         []Node      `json:"nodes"`

@@ -47,7 +47,7 @@ func New(m Meta, c compare.Case, f compare.Facts, r compare.Result) Report {
 			Rows: witness(r.Witnesses.Rows), Log: witness(r.Witnesses.Log), ClientLSN: witness(r.Witnesses.ClientLSN),
 			Disagreements: r.Witnesses.Disagreements, Agree: r.Witnesses.Disagreements == 0,
 		},
-		Capture: b.capture(), RTO: b.rto(), Slots: []Slot{},
+		Capture: b.capture(), RTO: b.rto(), Splits: b.splits(), Slots: []Slot{},
 		Branches: b.branches(), Nodes: list(m.Nodes),
 		Payload: payload, Findings: b.findings(), Dir: m.Dir,
 	}

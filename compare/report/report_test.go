@@ -124,6 +124,14 @@ func breached() judged {
 		Class: compare.StaleRow, ID: txn.ID{Run: j.c.Run, Worker: 3, Seq: 77}, Row: 41, Text: "row 41 shows an older version, of seq 12",
 	}}
 	j.res.Breaks[compare.LostTransaction], j.res.Breaks[compare.Hole] = true, true
+	j.res.Counts[compare.SplitBrain], j.res.Breaks[compare.SplitBrain] = 7, true
+	j.res.Samples[compare.SplitBrain] = []compare.Finding{last}
+	started := pg.ProcessStart(start.UnixMicro())
+	j.res.Splits = []compare.Split{{
+		Old:  compare.Server{Address: "127.0.0.1:5432", Branch: 1, Timeline: 1, Start: started - 3_600e6},
+		New:  compare.Server{Address: "127.0.0.1:5433", Branch: 2, Timeline: 2, Start: started + 2},
+		From: at(9), To: at(9.3), Acks: 7, OnlyOnOld: 5,
+	}}
 	return j
 }
 
@@ -145,6 +153,7 @@ func inconclusive() judged {
 	j.res.RTO.Outages[0].Open = true
 	j.res.Objectives[2].Known = true
 	j.res.Objectives[2].Verdict = compare.Inconclusive
+	j.res.Splits = []compare.Split{{Old: compare.Server{Branch: 1}, New: compare.Server{Branch: 3, Timeline: 2}, From: at(9), To: at(9.3), Acks: 1, Advisory: true}}
 	j.res.RTO.Stalls = []compare.StallSpan{{From: at(7), To: at(7.5), Cause: "ticker"}}
 	return j
 }
@@ -215,7 +224,7 @@ func TestColourIsOnlyForThoseWhoAsk(t *testing.T) {
 // is known, and no list is null.
 func TestKeysAreAlwaysThere(t *testing.T) {
 	contract := map[string][]string{
-		"":         {"schema_version", "tool", "run", "verdict", "reasons", "objectives", "attempts", "rpo", "witnesses", "capture", "rto", "slots", "branches", "nodes", "payload", "findings"},
+		"":         {"schema_version", "tool", "run", "verdict", "reasons", "objectives", "attempts", "rpo", "witnesses", "capture", "rto", "split_brain", "slots", "branches", "nodes", "payload", "findings"},
 		"tool":     {"name", "version"},
 		"run":      {"id", "seed", "started_at", "finished_at", "workers", "drivers", "faults_seen"},
 		"attempts": {"sent", "acked", "acked_unreplicated", "failed", "in_doubt", "not_sent", "account_lost"},
@@ -245,7 +254,7 @@ func TestKeysAreAlwaysThere(t *testing.T) {
 				}
 			}
 		}
-		for _, key := range []string{"reasons", "objectives", "slots", "branches", "nodes", "findings"} {
+		for _, key := range []string{"reasons", "objectives", "split_brain", "slots", "branches", "nodes", "findings"} {
 			if _, list := whole[key].([]any); !list {
 				t.Errorf("%s: %s is no list", name, key)
 			}

@@ -17,6 +17,7 @@ func (r Report) Text(style Style) string {
 	r.headline(p, style)
 	p.line("RPO", r.rpoLine())
 	p.lines("Outage", r.outageLines())
+	p.lines("Split", r.splitLines())
 	p.line("Stream", r.streamLine())
 	p.lines("Slot", r.slotLines())
 	if r.RPO.FirstLost != nil {
