@@ -254,27 +254,18 @@ func TestHangingDiskHoldsTheWorkers(t *testing.T) {
 	must(t, j.Sync(t.Context()))
 	hold := make(chan struct{})
 	m.set(func() { m.hold = hold })
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
-	defer cancel()
 	// A round that asks for the next reservation hangs before it is used up.
 	put(t, a, reserveSeqs/2)
-	n, before := 1+reserveSeqs/2, m.count()
+	before := m.count()
 	for j.rouse(); m.count() == before; time.Sleep(time.Millisecond) {
-		must(t, ctx.Err())
+		must(t, j.Err())
 	}
-	for {
-		seq, err := a.Next(ctx)
-		if err != nil {
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatal(err)
-			}
-			break
-		}
-		n++
-		a.Put(seq, entryOf(0, seq))
-	}
-	if n != reserveSeqs {
-		t.Errorf("%d seqs were taken while the disk hung, %d are durably reserved", n, reserveSeqs)
+	put(t, a, reserveSeqs/2-1)
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	n := reserveSeqs
+	if seq, err := a.Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("seq %d was taken while the disk hung, %d are durably reserved: %v", seq, n, err)
 	}
 	if err := j.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("close: %v", err)
@@ -294,9 +285,30 @@ func TestSlowReservationIsAStall(t *testing.T) {
 	j := begun(t, m)
 	hold := make(chan struct{})
 	m.set(func() { m.hold = hold })
-	time.AfterFunc(3*stallAfter, func() { close(hold) })
-	put(t, j.Account(0), 1)
+	var worker sync.WaitGroup
+	worker.Go(func() {
+		a := j.Account(0)
+		seq, err := a.Next(t.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		a.Put(seq, entryOf(0, seq))
+	})
+	waits := func() bool {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		return j.turn != nil
+	}
+	for !waits() {
+		time.Sleep(time.Millisecond)
+	}
+	for from := j.Now(); j.Now()-from <= stallAfter; {
+		time.Sleep(time.Millisecond)
+	}
 	m.set(func() { m.hold = nil })
+	close(hold)
+	worker.Wait()
 	must(t, j.Close(t.Context()))
 	all, err := readAll(t, m.bytes(), 0)
 	must(t, err)

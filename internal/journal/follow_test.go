@@ -31,7 +31,7 @@ func TestFollowWhileWriting(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j, err := Create(path, head)
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var group, writers sync.WaitGroup
 	var got []Frame
