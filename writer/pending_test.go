@@ -18,11 +18,19 @@ func TestLoadEndsInAnOutage(t *testing.T) {
 	l.start()
 	l.untilAcked(20)
 	check(t, server.Freeze())
-	until(t, "an attempt in doubt", func() bool { return l.count(outcomeIs(txn.InDoubt)) > 0 })
-	// The connect that follows hangs; it is given time to.
-	const wait = 400 * time.Millisecond
-	from := l.config.Journal.Now()
-	until(t, "a while", func() bool { return l.config.Journal.Now() > from+wait })
+	// Each connection ends with an attempt that was not acked; the connect that
+	// follows hangs, and is given time to: looks are 2 ms apart or more.
+	const looks, wait = 200, 400 * time.Millisecond
+	from, looked := l.config.Journal.Now(), 0
+	until(t, "a connect that hangs", func() bool {
+		ended := l.count(func(e txn.Entry) bool { return e.Outcome != txn.Acked })
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if looked++; ended < len(l.conns) {
+			from, looked = l.config.Journal.Now(), 0
+		}
+		return looked > looks
+	})
 	l.stop()
 	check(t, server.Thaw())
 	r, err := journal.Open(l.path)

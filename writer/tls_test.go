@@ -68,7 +68,7 @@ func TestLoadOverTLS(t *testing.T) {
 		return true
 	})
 	l := prepare(t, server, dsn, 2)
-	l.config.ConnectTimeout, l.config.StatementTimeout = 300*time.Millisecond, 300*time.Millisecond
+	l.config.ConnectTimeout, l.config.StatementTimeout = 5*time.Second, time.Second
 	l.start()
 	l.untilAcked(100)
 	l.sql(fmt.Sprintf("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'pgrpo/%d/%%'", l.config.Run))
