@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -285,4 +286,14 @@ func same[T any](t testing.TB, what string, got, want T) {
 	if d := cmp.Diff(want, got, cmp.Transformer("text", txn.SQLState.String)); d != "" {
 		t.Errorf("%s (-want +got):\n%s", what, d)
 	}
+}
+
+// serverMajor is the server's major version.
+func serverMajor(t *testing.T, server *sandbox.Server) int {
+	t.Helper()
+	text, err := server.Value(t.Context(), "select current_setting('server_version_num')::int / 10000")
+	check(t, err)
+	n, err := strconv.Atoi(text)
+	check(t, err)
+	return n
 }
