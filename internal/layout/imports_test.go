@@ -33,6 +33,7 @@ func program() map[string][]string {
 		"internal/verdict":       {"compare", "compare/source", "compare/report", "slots"},
 		"internal/sandbox":       {"internal/trouble", "internal/sandbox/relay", "os/exec"},
 		"internal/sandbox/relay": {"net"},
+		"internal/wal":           {"internal/pg"},
 		"internal/layout":        {"go/parser"},
 	}
 }
@@ -84,6 +85,8 @@ func allForbidden() []forbidden {
 		{"internal/run", "capture/pgoutput", "internal/run", "imports capture/pgoutput"},
 		{"internal/sandbox", "internal/node", "internal/sandbox", "imports internal/node"},
 		{"internal/verdict", "cmd/pgrpo", "internal/verdict", "imports cmd/pgrpo"},
+		{"slots/statefile", "slots", "slots/statefile", "imports slots"},
+		{"internal/wal", "slots/statefile", "internal/wal", "imports slots/statefile"},
 	}
 }
 

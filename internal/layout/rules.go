@@ -70,6 +70,10 @@ func Rules() []Rule {
 			In:   []string{"capture/pgoutput/..."},
 			Only: []string{"internal/pg", "internal/txn"}, Unreachable: wire(),
 		}, {
+			Why:  "the WAL is files of bytes, and no server",
+			In:   []string{"internal/wal"},
+			Only: []string{"internal/pg"}, Unreachable: wire(),
+		}, {
 			Why:  "a state file is bytes and words, and no server",
 			In:   []string{"slots/statefile"},
 			Only: []string{"internal/pg"}, Unreachable: wire(),
