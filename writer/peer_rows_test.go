@@ -1,0 +1,359 @@
+package writer
+
+import (
+	"fmt"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/pgrpo/pgrpo/internal/plan"
+	"github.com/pgrpo/pgrpo/internal/sandbox/relay"
+	"github.com/pgrpo/pgrpo/internal/txn"
+)
+
+// patient is a timeout that an attempt is to reach, but not before the server
+// has answered.
+const patient = 3 * time.Second
+
+// which says of a message whether it is meant.
+type which func(relay.Message) bool
+
+func every(relay.Message) bool { return true }
+
+func is(kind byte) which { return func(m relay.Message) bool { return m.Type() == kind } }
+
+func tag(text string) which { return func(m relay.Message) bool { return m.Tells(text) } }
+
+// instead puts other bytes in the place of the messages that are meant.
+func instead(w which, with ...byte) func(*bench) {
+	return edited(w, func(relay.Message) relay.Answer { return relay.Answer{Send: with} })
+}
+
+// before puts bytes before the messages that are meant.
+func before(w which, put []byte) func(*bench) {
+	return edited(w, func(m relay.Message) relay.Answer { return relay.Answer{Send: append(put[:len(put):len(put)], m...)} })
+}
+
+// stopped loses the messages that are meant and all that follows.
+func stopped(w which, then relay.Then) func(*bench) {
+	return edited(w, func(relay.Message) relay.Answer { return relay.Answer{Then: then} })
+}
+
+func edited(w which, edit relay.Script) func(*bench) {
+	return func(b *bench) {
+		b.speak(func(m relay.Message) relay.Answer {
+			if w(m) {
+				return edit(m)
+			}
+			return relay.Pass(m)
+		})
+	}
+}
+
+// failure is an error as a server sends it, in English.
+func failure(severity, state string) []byte {
+	b, err := (&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: state, Message: "scripted"}).Encode(nil)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// translated gives the server's errors other severities: the one for people,
+// and the one that is never translated, which is left out if empty.
+func translated(severity, unlocalized string) func(*bench) {
+	return edited(is('E'), func(m relay.Message) relay.Answer {
+		var e pgproto3.ErrorResponse
+		if err := e.Decode(m.Body()); err != nil {
+			panic(err)
+		}
+		e.Severity, e.SeverityUnlocalized = severity, unlocalized
+		b, err := e.Encode(nil)
+		if err != nil {
+			panic(err)
+		}
+		return relay.Answer{Send: b}
+	})
+}
+
+// telling is a connection that tells when something was written to it.
+type telling struct {
+	net.Conn
+	wrote chan<- struct{}
+}
+
+func (c telling) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	select {
+	case c.wrote <- struct{}{}:
+	default:
+	}
+	return n, err
+}
+
+// sendInto freezes the relay, so that an attempt is sent and does not arrive,
+// and returns what waits until it was sent.
+func sendInto(b *bench) (sent func()) {
+	b.relay.Freeze()
+	b.later(b.forsake)
+	wrote := make(chan struct{}, 1)
+	b.worker.session.conn = telling{b.worker.session.conn, wrote}
+	return func() {
+		select {
+		case <-wrote:
+		case <-time.After(generous):
+			b.t.Fatal("nothing was sent")
+		}
+	}
+}
+
+// TestPeerRows has the relay say what the network, a broken server or a pooler
+// might. The server behind it does what it was asked for.
+func TestPeerRows(t *testing.T) {
+	const committed = present
+	ready := func(status byte) []byte { return relay.NewMessage('Z', []byte{status}) }
+	const taken = "23505"
+	play(t, shared, []row{
+		{
+			name:    "cut before the first byte",
+			arrange: func(b *bench) { b.relay.Cut(); b.later(b.relay.Resume); closedByPeer(b) },
+			want:    judged(txn.Failed, txn.NotSent, txn.Reset, ""), life: lost, there: absent,
+		},
+		{
+			name:    "the answer lost, and the connection",
+			arrange: stopped(every, relay.End),
+			want:    judged(txn.InDoubt, txn.Sent, txn.Reset, ""), life: lost, there: committed,
+		},
+		{
+			name:    "the answer lost in a black hole",
+			change:  func(c *Config) { c.StatementTimeout = brief },
+			arrange: stopped(every, relay.Silence),
+			want:    judged(txn.InDoubt, txn.Sent, txn.Timeout, ""), life: lost, there: committed,
+		},
+		{
+			name:    "the attempt lost in a black hole",
+			change:  func(c *Config) { c.StatementTimeout = brief },
+			arrange: func(b *bench) { b.relay.Freeze(); b.later(b.forsake) },
+			want:    judged(txn.InDoubt, txn.Sent, txn.Timeout, ""), life: lost, there: absent,
+		},
+		{
+			name:   "the attempt come out of a black hole, too late",
+			change: func(c *Config) { c.StatementTimeout = brief },
+			arrange: func(b *bench) {
+				b.relay.Freeze()
+				b.later(func() {
+					b.relay.Resume()
+					until(b.t, "what was on its way", func() bool { return b.number("select count(*) from "+b.table()) > 0 })
+				})
+			},
+			want: judged(txn.InDoubt, txn.Sent, txn.Timeout, ""), life: lost, there: present,
+		},
+		{
+			name:    "the reply to COMMIT eaten",
+			forms:   []form{many},
+			arrange: stopped(tag("COMMIT"), relay.End),
+			want:    told(txn.InDoubt, txn.Sent, txn.Reset, ""), life: lost, there: committed,
+		},
+		{
+			name:    "the reply to COMMIT eaten by a black hole",
+			forms:   []form{many},
+			change:  func(c *Config) { c.StatementTimeout = patient },
+			arrange: stopped(tag("COMMIT"), relay.Silence),
+			want:    told(txn.InDoubt, txn.Sent, txn.Timeout, ""), life: lost, there: committed,
+		},
+		{
+			name:    "the tag of the statement eaten",
+			forms:   []form{one},
+			arrange: stopped(tag("SELECT 1"), relay.End),
+			want:    told(txn.InDoubt, txn.Sent, txn.Reset, ""), life: lost, there: committed,
+		},
+		{
+			name:    "ReadyForQuery eaten",
+			arrange: stopped(is('Z'), relay.End),
+			want:    told(txn.InDoubt, txn.Sent, txn.Reset, ""), life: lost, there: committed,
+		},
+		{
+			name:    "ReadyForQuery eaten by a black hole",
+			change:  func(c *Config) { c.StatementTimeout = patient },
+			arrange: stopped(is('Z'), relay.Silence),
+			want:    told(txn.InDoubt, txn.Sent, txn.Timeout, ""), life: lost, there: committed,
+		},
+		{
+			name:    "only the tag COMMIT is missing",
+			forms:   []form{many},
+			arrange: instead(tag("COMMIT")),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "another tag for COMMIT",
+			forms:   []form{many},
+			arrange: instead(tag("COMMIT"), relay.NewMessage('C', []byte("COMMITTED\x00"))...),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "only a tag is missing",
+			arrange: instead(tag("SELECT 1")),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "a tag too many",
+			arrange: before(is('Z'), relay.NewMessage('C', []byte("COMMIT\x00"))),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "no rows",
+			arrange: instead(is('D')),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "rows of another form",
+			arrange: instead(is('D'), relay.NewMessage('D', []byte{0, 1, 0, 0, 0, 1, 'x'})...),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "ready in a transaction",
+			arrange: instead(is('Z'), ready('T')...),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "ready in a failed transaction",
+			arrange: instead(is('Z'), ready('E')...),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "a message that PostgreSQL does not have",
+			arrange: before(is('Z'), relay.NewMessage('~', []byte("?"))),
+			want:    told(txn.InDoubt, txn.Sent, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "an error after COMMIT",
+			forms:   []form{many},
+			arrange: before(is('Z'), failure("ERROR", "40001")),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, "40001"), life: lost, there: committed,
+		},
+		{
+			name:    "FATAL in a class that fails as ERROR",
+			arrange: instead(every, failure("FATAL", "53300")...),
+			want:    judged(txn.InDoubt, txn.Answered, txn.TooManyConnections, "53300"), life: lost, there: committed,
+		},
+		{
+			name:    "FATAL after all",
+			arrange: instead(is('Z'), failure("FATAL", "57P02")...),
+			want:    told(txn.InDoubt, txn.Answered, txn.ShuttingDown, "57P02"), life: lost, there: committed,
+		},
+		{
+			name:    "PANIC",
+			arrange: instead(is('Z'), failure("PANIC", "58030")...),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, "58030"), life: lost, there: committed,
+		},
+		{
+			name:    "PANIC in a class that fails as ERROR",
+			arrange: instead(is('Z'), failure("PANIC", "53100")...),
+			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, "53100"), life: lost, there: committed,
+		},
+		{
+			name:    "an error in another language",
+			arrange: after(occupy(1), translated("FEHLER", "ERROR")),
+			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lives, there: absent,
+		},
+		{
+			name:    "an error that is FATAL in words only",
+			arrange: after(occupy(1), translated("FATAL", "ERROR")),
+			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lives, there: absent,
+		},
+		{
+			name:    "an error without the severity that is not translated",
+			arrange: after(occupy(1), translated("ERROR", "")),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, taken), life: lost, there: absent,
+		},
+		{
+			name:    "an error whose severity is unknown",
+			arrange: after(occupy(1), translated("ERROR", "FEHLER")),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, taken), life: lost, there: absent,
+		},
+		{
+			name:    "an error, then FATAL",
+			arrange: after(occupy(1), instead(is('Z'), failure("FATAL", "57P01")...)),
+			want:    judged(txn.InDoubt, txn.Answered, txn.ShuttingDown, "57P01"), life: lost, there: absent,
+		},
+		{
+			name:    "an error, then another one",
+			arrange: after(occupy(1), edited(is('E'), func(m relay.Message) relay.Answer { return relay.Answer{Send: append(m, failure("ERROR", "08006")...)} })),
+			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lives, there: absent,
+		},
+	})
+}
+
+// forsake loses what the relay has not forwarded, and lets it go on.
+func (b *bench) forsake() {
+	b.relay.Sever()
+	b.relay.Retarget(b.server.Addr())
+}
+
+// closedByPeer waits until the worker's socket knows that its peer is gone.
+func closedByPeer(b *bench) {
+	check(b.t, b.worker.session.conn.SetReadDeadline(time.Now().Add(generous)))
+	if _, err := b.worker.session.conn.Read(make([]byte, 1)); err == nil {
+		b.t.Fatal("the connection is open")
+	}
+}
+
+// TestResetAfterSending resets the connection when the attempt is out of the
+// client's hands, and has not come to the server.
+func TestResetAfterSending(t *testing.T) {
+	for _, f := range both() {
+		t.Run(f.String(), func(t *testing.T) {
+			b := newBench(t, shared, f.inserts(), nil)
+			sent := sendInto(b)
+			b.send(func(b *bench) { sent(); b.relay.Sever() })
+			b.restore()
+			want := judged(txn.InDoubt, txn.Sent, txn.Reset, "")
+			want.Conn = 1
+			same(t, "entry", plain(b.entries[b.worker.number][0]), want)
+			b.survives(lost)
+			marker, _ := b.truth(1)
+			same(t, "the marker", marker, absent)
+			b.goesOn(lost)
+		})
+	}
+}
+
+// TestEndedWhileWriting ends an attempt that is more than the network takes at
+// once, when part of it was written.
+func TestEndedWhileWriting(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		timeout time.Duration
+		end     func(*bench)
+		fault   txn.Fault
+	}{
+		{"reset", generous, func(b *bench) { b.relay.Sever() }, txn.Reset},
+		{"deadline", patient, nil, txn.Timeout},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, shared, one.inserts(), func(c *Config) {
+				c.StatementTimeout = tt.timeout
+				c.Mix = plan.Mix{Insert: 100, MaxOps: 20_000, PayloadBytes: 1000}
+				for len(plan.New(c.Mix, c.Seed, c.Run, c.Workers[0]).Next().Ops) < 14_000 {
+					c.Seed++
+				}
+			})
+			sent := sendInto(b)
+			b.send(func(b *bench) {
+				sent()
+				if tt.end != nil {
+					tt.end(b)
+				}
+			})
+			b.restore()
+			want := judged(txn.InDoubt, txn.Sent, tt.fault, "")
+			want.Conn = 1
+			same(t, "entry", plain(b.entries[b.worker.number][0]), want)
+			b.survives(lost)
+			marker, rows := b.truth(1)
+			same(t, "the marker", fmt.Sprint(marker, " ", rows), fmt.Sprint(absent, " ", 0))
+		})
+	}
+}
