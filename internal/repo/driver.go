@@ -80,9 +80,11 @@ type DriverRow struct {
 	// Started is the wall clock at the driver's monotonic zero, to the
 	// nanosecond; zero until the first part of its journal has come.
 	Started time.Time
-	Host    string
-	Pid     int
-	Shard   int
+	// Clock is what was measured of that clock against the repo's.
+	Clock txn.ClockBound
+	Host  string
+	Pid   int
+	Shard int
 	// Shipped is the end, in the journal, of the last frame that has come.
 	Shipped int64
 	// Closed says that the journal's end has come: its account is whole.
@@ -93,10 +95,10 @@ type DriverRow struct {
 func (r *Repo) Drivers(ctx context.Context, run txn.Run) ([]DriverRow, error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
-	rows, err := r.pool.Query(ctx, "select driver, started_ns, host, pid, shard, shipped, closed from pgrpo.driver where run = $1 order by driver", run)
+	rows, err := r.pool.Query(ctx, "select driver, started_ns, coalesce(clock_offset, 0), coalesce(clock_error, 0), host, pid, shard, shipped, closed from pgrpo.driver where run = $1 order by driver", run)
 	found, err := collect(rows, err, func(row pgx.CollectableRow) (d DriverRow, err error) {
 		var started *int64
-		err = row.Scan(&d.Driver, &started, &d.Host, &d.Pid, &d.Shard, &d.Shipped, &d.Closed)
+		err = row.Scan(&d.Driver, &started, &d.Clock.Offset, &d.Clock.Error, &d.Host, &d.Pid, &d.Shard, &d.Shipped, &d.Closed)
 		if started != nil {
 			d.Started = time.Unix(0, *started)
 		}

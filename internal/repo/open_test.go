@@ -25,8 +25,8 @@ func TestOpenTwiceAndAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 	opened(t, dsn(t, name, "", ""))
-	if got := value(t, name, "select array_agg(version) from pgrpo.schema_version"); got != "{3}" {
-		t.Errorf("versions %s, want one row of 3", got)
+	if got := value(t, name, "select array_agg(version) from pgrpo.schema_version"); got != "{4}" {
+		t.Errorf("versions %s, want one row of 4", got)
 	}
 }
 

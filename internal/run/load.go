@@ -22,6 +22,7 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 	if err != nil {
 		return []string{err.Error()}
 	}
+	t.measureClock(ctx, j)
 	counters := &live.Counters{}
 	var receipts *writer.Receipts
 	if c.RepoMode == SyncRepo {
@@ -60,6 +61,7 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 	if err := j.Close(closing); err != nil {
 		problems = append(problems, err.Error())
 	}
+	t.measureClock(context.WithoutCancel(ctx), j)
 	t.log.Info("load ended: " + counters.Line(counters.LastAck()))
 	if n := counters.Workers(); n < len(t.record.Workers) && n > 0 {
 		t.log.Warn(fmt.Sprintf("only %d of %d workers had a transaction acknowledged; the last trouble of a connection: %v",

@@ -52,7 +52,7 @@ func drivers(ctx context.Context, e *run.Evidence) ([]compare.Driver, error) {
 	}
 	var all []compare.Driver
 	for _, row := range e.Account.Drivers {
-		d := compare.Driver{ID: row.Driver, Started: row.Started, Closed: row.Closed}
+		d := compare.Driver{ID: row.Driver, Started: row.Started, Clock: row.Clock, Closed: row.Closed}
 		for _, c := range contacts {
 			if c.Observer == int32(row.Driver) {
 				d.Connections = append(d.Connections, c)
