@@ -1,5 +1,3 @@
-// Package source brings evidence to the judge. A live source reads ledger and
-// stream from the repo, markers and rows from the survivor.
 package source
 
 import (
