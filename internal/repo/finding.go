@@ -22,17 +22,17 @@ type Finding struct {
 	Body json.RawMessage
 }
 
-// saveFindings puts the findings in the place of those that the run has.
-func saveFindings(ctx context.Context, tx pgx.Tx, run txn.Run, findings iter.Seq2[Finding, error]) error {
-	if _, err := tx.Exec(ctx, "delete from pgrpo.finding where run = $1", run); err != nil {
-		return err
-	}
+// copyFindings stores the findings. The time until the next one comes is not the
+// repo's.
+func (r *Repo) copyFindings(w *watch, tx pgx.Tx, run txn.Run, findings iter.Seq2[Finding, error]) error {
 	next, stop := iter.Pull2(findings)
 	defer stop()
 	number := int64(0)
 	var broken error
 	rows := pgx.CopyFromFunc(func() ([]any, error) {
+		w.rest()
 		f, err, more := next()
+		w.await(r.wait)
 		if !more || err != nil {
 			broken = err
 			return nil, err
@@ -40,7 +40,7 @@ func saveFindings(ctx context.Context, tx pgx.Tx, run txn.Run, findings iter.Seq
 		number++
 		return []any{number, f.Seq, run, f.Worker, f.Class, orEmpty(f.Body)}, nil
 	})
-	_, err := tx.CopyFrom(ctx, pgx.Identifier{"pgrpo", "finding"}, []string{"number", "seq", "run", "worker", "class", "body"}, rows)
+	_, err := tx.CopyFrom(w.ctx, pgx.Identifier{"pgrpo", "finding"}, []string{"number", "seq", "run", "worker", "class", "body"}, rows)
 	if broken != nil {
 		return broken
 	}

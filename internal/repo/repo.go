@@ -21,8 +21,12 @@ import (
 const (
 	// connectTime bounds a connect where the DSN sets no connect_timeout.
 	connectTime = 5 * time.Second
-	// queryTime bounds each query that does not stream.
+	// queryTime bounds each query that does not stream, and each wait for the
+	// repo of one that does.
 	queryTime = 30 * time.Second
+	// removeTime bounds one statement that removes all that a table has of a
+	// run.
+	removeTime = time.Hour
 	// mostConns bounds the pool where the DSN sets no pool_max_conns. An
 	// iterator holds a connection until it ends, and two of them run for
 	// each worker that is judged.
@@ -33,6 +37,8 @@ const (
 type Repo struct {
 	pool *pgxpool.Pool
 	name string // host:port/database
+	// wait bounds each wait of a stream for the server.
+	wait time.Duration
 }
 
 // Open connects to the repo and brings its tables to this version, under an
@@ -50,7 +56,7 @@ func Open(ctx context.Context, dsn string) (*Repo, error) {
 		return nil, trouble.Refuse("read the repo's DSN: it is neither a postgres:// URL nor a list of key=value pairs that PostgreSQL knows; write it as postgres://user@host:port/database")
 	}
 	settle(config)
-	r := &Repo{name: place(config.ConnConfig)}
+	r := &Repo{name: place(config.ConnConfig), wait: queryTime}
 	if r.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, fmt.Errorf("open repo %s: %w", r.name, err)
 	}
@@ -67,7 +73,7 @@ func settle(config *pgxpool.Config) {
 	if conn.ConnectTimeout <= 0 || conn.ConnectTimeout > 2*time.Minute {
 		conn.ConnectTimeout = connectTime
 	}
-	// A reader may wait long for a row, but not for a dead peer.
+	// A statement may take long, but not on a dead peer.
 	dialer := &net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}
 	conn.DialFunc = dialer.DialContext
 	if config.MaxConns < mostConns && !setsPoolSize(config.ConnString()) {
@@ -77,6 +83,9 @@ func settle(config *pgxpool.Config) {
 		"application_name": "pgrpo/repo",
 		// What is stored is confirmed to the primary, which then forgets it.
 		"synchronous_commit": "on",
+		// A reader shall have its first row at once: an index is walked, and
+		// a big table not sorted, also before the server knows how big it is.
+		"enable_sort": "off",
 		// A session that was cut off must not hold its locks for ever.
 		"idle_in_transaction_session_timeout": "60s",
 		"tcp_keepalives_idle":                 "10",

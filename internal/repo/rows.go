@@ -24,31 +24,11 @@ func collect[T any](rows pgx.Rows, err error, row pgx.RowToFunc[T]) ([]T, error)
 }
 
 // stream reads rows in binary and decodes each in place; a failure of the query
-// or of a row is the last element. It holds a connection until it ends, and no
-// deadline but the context's: a dead peer is found by TCP keepalives.
+// or of a row is the last element. It holds a connection until it ends. Each
+// wait for the repo is bounded; the time that the reader takes for a row is not.
 func stream[T any](ctx context.Context, r *Repo, what string, decode func([][]byte) (T, error), sql string, args ...any) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
-		var none T
-		rows, err := r.pool.Query(ctx, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
-		if err != nil {
-			yield(none, r.failed(what, err))
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			v, err := decode(rows.RawValues())
-			if err != nil {
-				yield(none, r.failed(what, err))
-				return
-			}
-			if !yield(v, nil) {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(none, r.failed(what, err))
-		}
-	}
+	inPlace := func(row pgx.CollectableRow) (T, error) { return decode(row.RawValues()) }
+	return texts(ctx, r, what, inPlace, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, args...)...)
 }
 
 // texts reads rows as [stream] does, but scans them, which is for tables of few
@@ -56,13 +36,20 @@ func stream[T any](ctx context.Context, r *Repo, what string, decode func([][]by
 func texts[T any](ctx context.Context, r *Repo, what string, scan pgx.RowToFunc[T], sql string, args ...any) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		rows, err := r.pool.Query(ctx, sql, args...)
+		w := watched(ctx, r.wait)
+		defer w.over()
+		rows, err := r.pool.Query(w.ctx, sql, args...)
 		if err != nil {
-			yield(none, r.failed(what, err))
+			yield(none, r.failed(what, w.explain(err)))
 			return
 		}
-		defer rows.Close()
+		defer func() {
+			// What a reader left is read to its end here.
+			w.await(r.wait)
+			rows.Close()
+		}()
 		for rows.Next() {
+			w.rest()
 			v, err := scan(rows)
 			if err != nil {
 				yield(none, r.failed(what, err))
@@ -71,9 +58,10 @@ func texts[T any](ctx context.Context, r *Repo, what string, scan pgx.RowToFunc[
 			if !yield(v, nil) {
 				return
 			}
+			w.await(r.wait)
 		}
 		if err := rows.Err(); err != nil {
-			yield(none, r.failed(what, err))
+			yield(none, r.failed(what, w.explain(err)))
 		}
 	}
 }

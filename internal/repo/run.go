@@ -109,17 +109,20 @@ func tables() []string {
 }
 
 // RemoveRun deletes all that the repo has of one run, in one transaction. A run
-// that is not there is no error. Runs are large: nothing but ctx bounds the time.
+// that is not there is no error. Runs are large: each table may take an hour.
 func (r *Repo) RemoveRun(ctx context.Context, run txn.Run) error {
-	err := pgx.BeginFunc(ctx, r.pool, func(tx pgx.Tx) error {
+	w := watched(ctx, r.wait)
+	defer w.over()
+	err := pgx.BeginFunc(w.ctx, r.pool, func(tx pgx.Tx) error {
 		for _, table := range tables() {
-			if _, err := tx.Exec(ctx, "delete from "+pgx.Identifier{"pgrpo", table}.Sanitize()+" where run = $1", run); err != nil {
+			w.await(removeTime)
+			if _, err := tx.Exec(w.ctx, "delete from "+pgx.Identifier{"pgrpo", table}.Sanitize()+" where run = $1", run); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	if err != nil {
+	if err = w.explain(err); err != nil {
 		return r.failed(fmt.Sprintf("remove run %d", run), err)
 	}
 	return nil
