@@ -62,6 +62,10 @@ func Rules() []Rule {
 			In:   []string{"compare/report/..."},
 			Only: append([]string{"compare", "compare/report/..."}, words...), Unreachable: wire(),
 		}, {
+			Why:  "faults are planted in evidence in memory, for the judge, and reach no server",
+			In:   []string{"internal/selftest/plant/..."},
+			Only: append([]string{"compare"}, words...), Unreachable: wire(),
+		}, {
 			Why:   "only capture reads pgoutput",
 			In:    []string{"..."},
 			Never: []string{"capture/pgoutput"}, Except: []string{"capture/..."},
@@ -85,7 +89,7 @@ func Rules() []Rule {
 			Why: "a stage knows nothing of the run it is part of, of the verdict, or of the sandbox",
 			In: []string{"writer/...", "capture/...", "compare/...", "slots/...", "internal/node/...",
 				"internal/live/..."},
-			Never: []string{"internal/run/...", "internal/verdict/...", "internal/sandbox/..."},
+			Never: []string{"internal/run/...", "internal/verdict/...", "internal/selftest/...", "internal/sandbox/..."},
 		}, {
 			Why:   "a node is below the stages",
 			In:    []string{"internal/node/..."},

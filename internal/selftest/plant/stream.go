@@ -1,0 +1,173 @@
+package plant
+
+import (
+	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/pg"
+	"github.com/pgrpo/pgrpo/internal/txn"
+)
+
+func streamPlanters() []*Planter {
+	return []*Planter{
+		{Name: "transaction taken out of the stream", Reach: Local, Classes: []compare.Class{compare.CaptureGap}, plant: gap},
+		{Name: "captured change removed", Reach: Local, Classes: []compare.Class{compare.CaptureTorn}, plant: removeChange},
+		{Name: "captured change doubled", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: doubleChange},
+		{Name: "captured change altered", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: alterChange},
+		{Name: "changes of two transactions swapped", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: swapChanges},
+		{Name: "captured marker altered with its changes", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: alterPromise},
+		{Name: "transaction captured at a second position", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: twice},
+		{Name: "two transactions captured in the wrong order", Reach: Local, Classes: []compare.Class{compare.CaptureDisorder}, plant: disorder},
+		{Name: "transactions delivered again", Reach: Local, Classes: []compare.Class{compare.CaptureDuplicate}, plant: deliverAgain},
+	}
+}
+
+// shownWhole tells whether an attempt came once, with all it promised.
+func (p *Plot) shownWhole(a *attempt, e txn.Entry) bool {
+	commits := p.commits(a.ID)
+	return p.keptAndShown(a, e) && commits[0].Seen == commits[0].Ops
+}
+
+func gap(p *Plot) bool {
+	a := p.find(p.keptAndShown)
+	if a == nil {
+		return false
+	}
+	p.attempts[a.ID] = true
+	p.forget(a.ID)
+	p.of(compare.CaptureGap, a.ID)
+	return true
+}
+
+// alterShown alters the one commit of an attempt that came whole.
+func (p *Plot) alterShown(alter func(*attempt, *txn.Commit)) (*attempt, bool) {
+	a := p.find(p.shownWhole)
+	if a == nil {
+		return nil, false
+	}
+	p.attempts[a.ID] = true
+	p.edit(a.ID, func(c *txn.Commit) { alter(a, c) })
+	return a, true
+}
+
+// anyChange is the checksum of one change of an attempt.
+func (p *Plot) anyChange(a *attempt) txn.Sum {
+	return p.base.change(a.ID, a.ops[p.chance.IntN(len(a.ops))])
+}
+
+func removeChange(p *Plot) bool {
+	a, ok := p.alterShown(func(a *attempt, c *txn.Commit) {
+		c.Seen--
+		c.SeenSum ^= p.anyChange(a)
+	})
+	if ok {
+		p.of(compare.CaptureTorn, a.ID)
+	}
+	return ok
+}
+
+func doubleChange(p *Plot) bool {
+	a, ok := p.alterShown(func(a *attempt, c *txn.Commit) {
+		c.Seen++
+		c.SeenSum ^= p.anyChange(a)
+	})
+	if ok {
+		p.of(compare.CaptureMismatch, a.ID)
+	}
+	return ok
+}
+
+func alterChange(p *Plot) bool {
+	a, ok := p.alterShown(func(_ *attempt, c *txn.Commit) { c.SeenSum ^= txn.Sum(1 + p.chance.Int32N(1<<30)) })
+	if ok {
+		p.of(compare.CaptureMismatch, a.ID)
+	}
+	return ok
+}
+
+// swapChanges gives each of two attempts of as many changes those of the other.
+func swapChanges(p *Plot) bool {
+	a := p.find(p.shownWhole)
+	if a == nil {
+		return false
+	}
+	first := p.commits(a.ID)[0]
+	b := p.find(func(b *attempt, e txn.Entry) bool {
+		return b != a && p.shownWhole(b, e) && len(b.ops) == len(a.ops) && p.commits(b.ID)[0].SeenSum != first.SeenSum
+	})
+	if b == nil {
+		return false
+	}
+	second := p.commits(b.ID)[0]
+	p.edit(a.ID, func(c *txn.Commit) { c.SeenSum = second.SeenSum })
+	p.edit(b.ID, func(c *txn.Commit) { c.SeenSum = first.SeenSum })
+	for _, id := range []txn.ID{a.ID, b.ID} {
+		p.attempts[id] = true
+		p.of(compare.CaptureMismatch, id)
+	}
+	return true
+}
+
+// alterPromise makes a transaction of the stream that fits itself, and not the
+// survivor.
+func alterPromise(p *Plot) bool {
+	turn := txn.Sum(1 + p.chance.Int32N(1<<30))
+	a, ok := p.alterShown(func(_ *attempt, c *txn.Commit) { c.Sum, c.SeenSum = c.Sum^turn, c.SeenSum^turn })
+	if ok {
+		p.mismatchMarker(a.ID)
+	}
+	return ok
+}
+
+func twice(p *Plot) bool {
+	a := p.find(p.shownWhole)
+	if a == nil {
+		return false
+	}
+	p.attempts[a.ID] = true
+	again := p.commits(a.ID)[0]
+	again.LSN, again.End, again.Xid = again.LSN+8, again.End+8, again.Xid+1
+	p.Stream[a.Worker] = append(p.Stream[a.Worker], again)
+	p.of(compare.CaptureMismatch, a.ID)
+	return true
+}
+
+// disorder exchanges the positions of two attempts of a worker of which the one
+// was acked before the other was sent. No other captured attempt lies between.
+func disorder(p *Plot) bool {
+	var next *attempt
+	a := p.find(func(a *attempt, e txn.Entry) bool {
+		next = nil
+		if !p.keptAndShown(a, e) {
+			return false
+		}
+		first := p.commits(a.ID)[0]
+		for _, b := range p.base.all {
+			if b.Worker != a.Worker || b.Seq <= a.Seq || p.commitsOf(b.ID) == 0 {
+				continue
+			}
+			after, known := p.entry(b.ID)
+			if known && !p.attempts[b.ID] && !p.base.marked[b.ID] && p.keptAndShown(b, after) {
+				second := p.commits(b.ID)[0]
+				same := p.holds(pg.Position{Branch: first.Branch, LSN: first.LSN}) == p.holds(pg.Position{Branch: second.Branch, LSN: second.LSN})
+				if same && second.Branch == first.Branch && second.LSN > first.LSN {
+					next = b
+				}
+			}
+			return next != nil
+		}
+		return false
+	})
+	if a == nil {
+		return false
+	}
+	first, second := p.commits(a.ID)[0], p.commits(next.ID)[0]
+	p.edit(a.ID, func(c *txn.Commit) { c.LSN, c.End = second.LSN, second.End })
+	p.edit(next.ID, func(c *txn.Commit) { c.LSN, c.End = first.LSN, first.End })
+	p.attempts[a.ID], p.attempts[next.ID] = true, true
+	p.of(compare.CaptureDisorder, next.ID)
+	return true
+}
+
+func deliverAgain(p *Plot) bool {
+	p.Facts.Capture.Duplicates += 1 + p.chance.Int64N(100)
+	return true
+}
