@@ -23,6 +23,21 @@ func collect[T any](rows pgx.Rows, err error, row pgx.RowToFunc[T]) ([]T, error)
 	return pgx.CollectRows(rows, row)
 }
 
+// addAll stores rows with one statement for each, all or none.
+func addAll[T any](ctx context.Context, r *Repo, what, sql string, rows []T, args func(T) []any) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	batch := &pgx.Batch{}
+	for _, row := range rows {
+		batch.Queue(sql, args(row)...)
+	}
+	// A batch outside a transaction is one.
+	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return r.failed(what, err)
+	}
+	return nil
+}
+
 // stream reads rows in binary and decodes each in place; a failure of the query
 // or of a row is the last element. It holds a connection until it ends. Each
 // wait for the repo is bounded; the time that the reader takes for a row is not.

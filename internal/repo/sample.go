@@ -23,17 +23,8 @@ type Sample struct {
 
 // AddSamples stores samples, all or none.
 func (r *Repo) AddSamples(ctx context.Context, run txn.Run, samples ...Sample) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	batch := &pgx.Batch{}
-	for _, s := range samples {
-		batch.Queue("insert into pgrpo.sample (run, at, took, node, body) values ($1, $2, $3, $4, $5)", run, s.At, s.Took, s.Node, orEmpty(s.Body))
-	}
-	// A batch outside a transaction is one.
-	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return r.failed(fmt.Sprintf("add samples of run %d", run), err)
-	}
-	return nil
+	return addAll(ctx, r, fmt.Sprintf("add samples of run %d", run), "insert into pgrpo.sample (run, at, took, node, body) values ($1, $2, $3, $4, $5)", samples,
+		func(s Sample) []any { return []any{run, s.At, s.Took, s.Node, orEmpty(s.Body)} })
 }
 
 // Samples streams the samples of a run by time. An error ends the stream.

@@ -23,17 +23,8 @@ type SlotRow struct {
 
 // AddSlots stores looks at slots, all or none.
 func (r *Repo) AddSlots(ctx context.Context, run txn.Run, rows ...SlotRow) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	batch := &pgx.Batch{}
-	for _, s := range rows {
-		batch.Queue("insert into pgrpo.slot (run, at, node, name, body) values ($1, $2, $3, $4, $5)", run, s.At, s.Node, s.Name, orEmpty(s.Body))
-	}
-	// A batch outside a transaction is one.
-	if err := r.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return r.failed(fmt.Sprintf("add slots of run %d", run), err)
-	}
-	return nil
+	return addAll(ctx, r, fmt.Sprintf("add slots of run %d", run), "insert into pgrpo.slot (run, at, node, name, body) values ($1, $2, $3, $4, $5)", rows,
+		func(s SlotRow) []any { return []any{run, s.At, s.Node, s.Name, orEmpty(s.Body)} })
 }
 
 // Slots streams the looks at slots by time. An error ends the stream.
