@@ -43,7 +43,9 @@ func (j *Journal) writeRound() bool {
 	if failed {
 		return true
 	}
-	if err := j.compose(final); err != nil {
+	if !final {
+		j.compose()
+	} else if err := j.composeLast(); err != nil {
 		j.fail(err)
 		return true
 	}
@@ -68,26 +70,37 @@ func (j *Journal) writeRound() bool {
 	return final
 }
 
-// compose fills out with the frames of a round. Entries are gathered before the
-// events and written after them, so that an entry never comes before the
-// connection that it names.
-func (j *Journal) compose(final bool) error {
-	j.out = j.out[:0]
-	var used []txn.Reserve
+// compose fills out with the frames of a round.
+func (j *Journal) compose() {
 	for _, a := range j.round {
-		if final {
-			a.seal()
-		}
+		a.gather()
+	}
+	j.frame()
+}
+
+// composeLast fills out with the frames of the last round: no entry can follow
+// them, and the closed record is the last.
+func (j *Journal) composeLast() error {
+	used := make([]txn.Reserve, 0, len(j.round))
+	for _, a := range j.round {
+		a.seal()
 		taken := a.gather()
-		if final {
-			used = append(used, txn.Reserve{Worker: a.worker, Upto: max(a.granted, a.reserving), Used: taken})
-		}
+		used = append(used, txn.Reserve{Worker: a.worker, Upto: max(a.granted, a.reserving), Used: taken})
 	}
 	if n := len(used) * closedBytes; n > mostPayload {
 		return fmt.Errorf("close journal %s: %d workers are more than a record holds", j.path, len(used))
 	}
+	j.frame()
+	j.out = appendClosed(j.out, used)
+	return nil
+}
+
+// frame fills out with what was queued and gathered. Entries are gathered before
+// the events are taken and written after them, so that an entry never comes
+// before the connection that it names.
+func (j *Journal) frame() {
 	j.mu.Lock()
-	j.out = append(j.out, j.control...)
+	j.out = append(j.out[:0], j.control...)
 	j.control = j.control[:0]
 	j.mu.Unlock()
 	for _, a := range j.round {
@@ -100,8 +113,4 @@ func (j *Journal) compose(final bool) error {
 			j.out = appendEntries(j.out, a.worker, a.first, a.writing)
 		}
 	}
-	if final {
-		j.out = appendClosed(j.out, used)
-	}
-	return nil
 }
