@@ -39,7 +39,7 @@ func TestVariables(t *testing.T) {
 	t.Setenv("PGRPO_REPO_PGDSN", p.repo.DSN("postgres"))
 	t.Setenv("PGRPO_PARALLEL_WORKERS", "2")
 	t.Setenv("PGRPO_WARMUP_DURATION", "0.2")
-	t.Setenv("PGRPO_DURATION", "0.5")
+	t.Setenv("PGRPO_DURATION", "2.1")
 	t.Setenv("PGRPO_EXPECT", "fault")
 	t.Setenv("PGRPO_RESET", "true") // a run must not become something else by its environment
 	dir := t.TempDir()
@@ -51,7 +51,7 @@ func TestVariables(t *testing.T) {
 	if rep := judged(t, dir); rep.Run.Workers != 2 {
 		t.Errorf("%d workers, want the variable's 2", rep.Run.Workers)
 	}
-	if took := time.Since(begun); took < 1500*time.Millisecond {
+	if took := time.Since(begun); took < 3100*time.Millisecond {
 		t.Errorf("took %v: the validation delay was not waited for", took)
 	}
 	t.Setenv("PGRPO_DURATION", "soon")

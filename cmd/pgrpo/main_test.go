@@ -86,11 +86,12 @@ func openPair(t *testing.T) pair {
 	return pair{primary, repo}
 }
 
-// quick is a short load against the pair.
+// quick is a short load against the pair: a load of more than two seconds goes on
+// until something was acknowledged.
 func (p pair) quick(runDir string, more ...string) []string {
 	return append([]string{
 		"run", "--primary-pgdsn", p.primary.DSN("postgres"), "--repo-pgdsn", p.repo.DSN("postgres"), "--run-dir", runDir,
-		"--parallel-workers", "3", "--warmup-duration", "500ms", "--duration", "1500ms",
+		"--parallel-workers", "3", "--warmup-duration", "500ms", "--duration", "2100ms",
 	}, more...)
 }
 

@@ -27,7 +27,7 @@ func TestDirectoryOfAnotherRun(t *testing.T) {
 		}
 		others = append(others, file)
 	}
-	if r := pgrpo(t, p.quick(runDir, "--expect=none", "--warmup-duration=0", "--duration=300ms")...); r.status != 0 {
+	if r := pgrpo(t, p.quick(runDir, "--expect=none")...); r.status != 0 {
 		t.Errorf("status %d, want 0", r.status)
 	}
 	for _, file := range others {

@@ -37,8 +37,9 @@ func TestPasswordsStayHidden(t *testing.T) {
 	p := openPair(t)
 	needPasswords(t, p.primary)
 	needPasswords(t, p.repo)
-	seen := watchArguments(t)
 	dir := t.TempDir()
+	told := filepath.Join(dir, "told")
+	seen := watchArguments(t, told)
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
@@ -70,8 +71,7 @@ func TestPasswordsStayHidden(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			runDir := t.TempDir()
-			args := p.quick(runDir, "--expect=none", "--log-level=debug", "--fault-cmd=sleep 0.2",
-				"--warmup-duration=200ms", "--duration=700ms")
+			args := p.quick(runDir, "--expect=none", "--log-level=debug", "--fault-cmd=sleep 0.2; while [ ! -e '"+told+"' ]; do sleep 0.2; done")
 			args[2], args[4] = tc.primary, tc.repo
 			r := hushed(t, args...)
 			if r.status != 0 {
@@ -166,11 +166,15 @@ func searchTables(t *testing.T, v *sandbox.Server) {
 }
 
 // watchArguments looks at the arguments of all processes until the returned
-// function is called, which gives all that were seen.
-func watchArguments(t *testing.T) func() []string {
+// function is called, which gives all that were seen. When the child of a run was
+// seen it makes the file told.
+func watchArguments(t *testing.T, told string) func() []string {
 	t.Helper()
 	if _, err := os.Stat("/proc/self/cmdline"); err != nil {
 		t.Log("no process can be looked at on this system: their arguments are not checked")
+		if err := os.WriteFile(told, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
 		return func() []string { return nil }
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -180,8 +184,15 @@ func watchArguments(t *testing.T) func() []string {
 		for ctx.Err() == nil {
 			paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 			for _, path := range paths {
-				if line, err := os.ReadFile(path); err == nil {
-					all[string(line)] = true
+				line, err := os.ReadFile(path)
+				if err != nil || all[string(line)] {
+					continue
+				}
+				all[string(line)] = true
+				if isChild(string(line)) {
+					if err := os.WriteFile(told, nil, 0o600); err != nil {
+						t.Error(err)
+					}
 				}
 			}
 			select {
@@ -203,9 +214,12 @@ func watchArguments(t *testing.T) func() []string {
 	t.Cleanup(func() { stop() })
 	return func() []string {
 		lines := stop()
-		if !slices.ContainsFunc(lines, func(line string) bool { return strings.Contains(line, "sleep\x000.2") }) {
+		if !slices.ContainsFunc(lines, isChild) {
 			t.Error("the child of a run was not seen: nothing is proven of its arguments")
 		}
 		return lines
 	}
 }
+
+// isChild tells whether a process is the child of a run.
+func isChild(line string) bool { return strings.Contains(line, "sleep\x000.2") }
