@@ -35,9 +35,13 @@ const observer int32 = -1
 
 // Config says what to capture and where to store it.
 type Config struct {
-	// Target is the writers' endpoint: the stream is read where they write.
+	// Target is where the stream is read: the writers' endpoint, or, where
+	// replication does not go that way, the nodes behind it.
 	Target node.Target
-	Run    txn.Run
+	// Writers is the writers' endpoint; its zero value stands for Target.
+	// Of several nodes the one is read that answers there.
+	Writers node.Target
+	Run     txn.Run
 	// Slot is the slot's name. It is made if it is not there.
 	Slot string
 	// MaxRetained is how many bytes of the server's log the slot may hold
@@ -78,6 +82,9 @@ func New(c Config) *Capture {
 	log := c.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
+	}
+	if c.Writers == (node.Target{}) {
+		c.Writers = c.Target
 	}
 	return &Capture{
 		config: c, store: c.Store, log: log, ending: newEnding(),
@@ -215,7 +222,11 @@ func (c *Capture) once(ctx context.Context, unusable error) (err error) {
 			return errEnded
 		}
 	}
-	v, err := call(ctx, c.config.Target, c.app())
+	reader, err := c.reader(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := call(ctx, reader, c.app())
 	if err != nil {
 		return err
 	}
@@ -296,64 +307,6 @@ func (c *Capture) stream(ctx context.Context, v *visit, past *Past, slot standin
 	defer watching.Wait()
 	defer stop()
 	return s.run(ctx, progress)
-}
-
-// watch looks now and then who answers where the writers connect, and makes the
-// session leave a server that is not theirs any more. An endpoint that does not
-// answer proves nothing.
-func (c *Capture) watch(ctx context.Context, id node.Identity, s *session) {
-	tick := time.NewTicker(lookSoon)
-	defer tick.Stop()
-	for last := time.Now(); ; {
-		select {
-		case now := <-tick.C:
-			if now.Sub(last) < lookEvery && !s.struggling() {
-				continue
-			}
-		case <-c.look:
-		case <-ctx.Done():
-			return
-		}
-		now, err := c.ask(ctx)
-		last = time.Now()
-		if why := s.reason(id, now, err); why != nil && ctx.Err() == nil {
-			s.leave(why)
-			return
-		}
-	}
-}
-
-// reason says why a server is to be left, after a look that brought now or err;
-// nil if it is not.
-func (s *session) reason(id, now node.Identity, err error) error {
-	if full, ok := errors.AsType[*errRetained](err); ok && now.Start == id.Start {
-		return full
-	}
-	switch {
-	case now.Start != 0 && !now.InRecovery && (now.Start != id.Start || now.Timeline != id.Timeline):
-		return errMoved
-	case err != nil && now.Start == 0 && s.struggling() && (stateOf(err) == "" || stateOf(err) == shuttingDown):
-		return errLeft
-	default:
-		return nil
-	}
-}
-
-// ask looks who answers where the writers connect, and how much of its log the
-// slot holds back; too much is an [*errRetained].
-func (c *Capture) ask(ctx context.Context) (node.Identity, error) {
-	ctx, cancel := context.WithTimeout(ctx, lookEvery)
-	defer cancel()
-	conn, err := node.Connect(ctx, c.config.Target, c.app())
-	if err != nil {
-		return node.Identity{}, err
-	}
-	defer node.Close(conn)
-	id, err := node.Identify(ctx, conn)
-	if err != nil || id.InRecovery {
-		return id, err
-	}
-	return id, c.weigh(ctx, conn)
 }
 
 func (c *Capture) event(e Event) {

@@ -29,9 +29,11 @@ type trial struct {
 	ctx     context.Context
 	run     txn.Run
 	workers []txn.Worker
-	target  node.Target
-	repo    *repo.Repo
-	store   *faulty
+	// target is where the stream is read, writers the way of those who write;
+	// zero if it is the same.
+	target, writers node.Target
+	repo            *repo.Repo
+	store           *faulty
 	// maxRetained is the bound of the slot.
 	maxRetained int64
 	// acked counts the transactions that were acked.
@@ -90,11 +92,16 @@ func (tr *trial) capture() *running { return tr.captureWith(nil) }
 
 func (tr *trial) captureWith(o Observer) *running {
 	ctx, stop := context.WithCancel(tr.ctx)
-	r := &running{stop: stop, done: make(chan error, 1), Capture: New(Config{
-		Target: tr.target, Run: tr.run, Slot: tr.slot(), Workers: tr.workers, Store: tr.store, Observer: o, MaxRetained: tr.maxRetained,
-	})}
+	r := &running{stop: stop, done: make(chan error, 1), Capture: New(tr.config(o))}
 	go func() { r.done <- r.Run(ctx) }()
 	return r
+}
+
+func (tr *trial) config(o Observer) Config {
+	return Config{
+		Target: tr.target, Writers: tr.writers, Run: tr.run, Slot: tr.slot(), Workers: tr.workers,
+		Store: tr.store, Observer: o, MaxRetained: tr.maxRetained,
+	}
 }
 
 // halt ends the capture and waits for it.

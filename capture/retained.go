@@ -56,7 +56,11 @@ func (c *Capture) relieve(ctx context.Context, err error) {
 func (c *Capture) dropSlot(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
 	defer cancel()
-	conn, err := node.Connect(ctx, c.config.Target, c.app())
+	reader, err := c.reader(ctx)
+	if err != nil {
+		return err
+	}
+	conn, err := node.Connect(ctx, reader, c.app())
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -131,4 +132,70 @@ func failoverBehindPooler(t *testing.T, settings map[string]string, more func(*s
 		}
 	}
 	return rep, r.stdout, pool
+}
+
+// Nobody fences the old primary: it lives on beside the promoted standby, takes
+// writes, and is named first. The stream is that of the server that the pooler
+// leads to, and the survivor is too.
+func TestPrimaryNotFencedBehindPooler(t *testing.T) {
+	c, repo := openCluster(t)
+	pool := pooled(t, sandboxOf(t), c.Primary, nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if err := movedUnfenced(ctx, c, pool); err != nil {
+			t.Error(err)
+		}
+	})
+	runDir := t.TempDir()
+	r := pgrpo(t, "run", "--primary-pgdsn", pool.DSN("postgres"), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
+		"--standby-pgdsn", c.Primary.DSN("postgres"), "--standby-pgdsn", c.Standby.DSN("postgres"),
+		"--parallel-workers=5", "--rate=300", "--warmup-duration=500ms", "--duration=20s")
+	wait.Wait()
+	rep := judged(t, runDir)
+	if r.status != 1 || rep.RPO.Transactions == 0 || !rep.Witnesses.Agree || !rep.Witnesses.Log.Heard || !rep.Capture.Complete {
+		t.Errorf("status %d, %d lost, witnesses %+v, capture %+v", r.status, rep.RPO.Transactions, rep.Witnesses, rep.Capture)
+	}
+	roles := map[string]string{}
+	for _, n := range rep.Nodes {
+		roles[n.Name] = n.Role
+	}
+	if roles[c.Primary.Addr()] != "zombie" || roles[c.Standby.Addr()] == "zombie" {
+		t.Errorf("nodes %v", roles)
+	}
+}
+
+// movedUnfenced freezes replication under the load, promotes the standby and
+// moves the pooler to it, and waits until the stream is read there.
+func movedUnfenced(ctx context.Context, c *scenario.Cluster, pool *sandbox.Pooler) error {
+	if err := untilMarkers(ctx, c.Primary, 200); err != nil {
+		return err
+	}
+	c.Link.Freeze()
+	text, err := c.Primary.Value(ctx, "select count(*) + 50 from pgrpo.marker")
+	if err != nil {
+		return err
+	}
+	var more int
+	if _, err := fmt.Sscan(text, &more); err != nil {
+		return err
+	}
+	if err := untilMarkers(ctx, c.Primary, more); err != nil {
+		return err
+	}
+	if err := errors.Join(c.Standby.Promote(ctx), pool.Retarget(ctx, c.Standby)); err != nil {
+		return err
+	}
+	for {
+		active, err := c.Standby.Value(ctx, "select count(*) from pg_replication_slots where slot_type = 'logical' and active")
+		if err != nil || active != "0" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("nobody reads from the new primary: %w", context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }

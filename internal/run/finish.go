@@ -138,13 +138,9 @@ func (t *trial) listenAgain(ctx context.Context) (*listener, error) {
 		return &listener{deaf: "its slot was dropped when the run was judged before"}, nil
 	}
 	t.primary.CanReplicate, t.stream = true, t.config.Primary
-	if conn, err := connectWithin(ctx, t.config.Primary); err == nil {
-		id, err := node.Identify(ctx, conn)
-		node.Close(conn)
-		if err == nil && id.Pooled {
-			t.primary.Identity = id
-			t.chooseStream(ctx)
-		}
+	if id, err := identify(ctx, t.config.Primary); err == nil && id.Pooled {
+		t.primary.Identity = id
+		t.chooseStream(ctx)
 	}
 	return t.startCapture(ctx), nil
 }

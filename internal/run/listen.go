@@ -29,7 +29,7 @@ func (t *trial) startCapture(ctx context.Context) *listener {
 	ctx, cancel := context.WithCancel(ctx)
 	l := &listener{cancel: cancel, done: make(chan error, 1)}
 	l.capture = capture.New(capture.Config{
-		Target: t.stream, Run: t.record.Run, Slot: t.record.Slot, Workers: t.record.Workers,
+		Writers: t.config.Primary, Target: t.stream, Run: t.record.Run, Slot: t.record.Slot, Workers: t.record.Workers,
 		Store: capture.InRepo(t.repo, t.record.Run, t.record.Slot), Log: t.log,
 		MaxRetained: t.config.MaxSlotRetained,
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -45,21 +46,33 @@ func (t *trial) streamNodes(ctx context.Context) (node.Target, error) {
 	if err != nil {
 		return nodes, err
 	}
-	conn, err := connectWithin(ctx, nodes)
+	var others []string
+	for _, host := range nodes.Hosts() {
+		id, err := identify(ctx, host)
+		switch {
+		case err != nil:
+			others = append(others, err.Error())
+		case id.Pooled:
+			others = append(others, fmt.Sprintf("so is %s", id.Address))
+		case id.Start != t.primary.Start || id.Timeline != t.primary.Timeline:
+			others = append(others, fmt.Sprintf("%s is another server than the one that it leads to", id.Address))
+		default:
+			return nodes, nil
+		}
+	}
+	return nodes, fmt.Errorf("%s; %s", strings.Join(others, "; "), advice)
+}
+
+// identify asks one host who it is.
+func identify(ctx context.Context, host node.Target) (node.Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, visitTime)
+	defer cancel()
+	conn, err := node.Connect(ctx, host, "pgrpo/run")
 	if err != nil {
-		return nodes, err
+		return node.Identity{}, err
 	}
 	defer node.Close(conn)
-	id, err := node.Identify(ctx, conn)
-	switch {
-	case err != nil:
-		return nodes, err
-	case id.Pooled:
-		return nodes, fmt.Errorf("so is %s; %s", id.Address, advice)
-	case id.Start != t.primary.Start || id.Timeline != t.primary.Timeline:
-		return nodes, fmt.Errorf("it leads to another server than %s; %s", id.Address, advice)
-	}
-	return nodes, nil
+	return node.Identify(ctx, conn)
 }
 
 // directFirst puts the visits behind a pooler last: where a node was visited

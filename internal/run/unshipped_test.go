@@ -90,10 +90,13 @@ func TestRepoThatTakesNoJournal(t *testing.T) {
 						return err
 					}
 				}
-				markers := func() (string, error) { return primary.Value(ctx, "select count(*) from pgrpo.marker") }
-				then, err := markers()
-				for now := then; err == nil && now == then; now, err = markers() {
-					err = pause(ctx)
+				const markers = "select count(*) from pgrpo.marker"
+				then, err := primary.Value(ctx, markers)
+				for now := then; err == nil && now == then; {
+					if err := pause(ctx); err != nil {
+						return err
+					}
+					now, err = primary.Value(ctx, markers)
 				}
 				return err
 			}
