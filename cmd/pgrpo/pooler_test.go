@@ -98,25 +98,9 @@ func failoverBehindPooler(t *testing.T, settings map[string]string, more func(*s
 	t.Helper()
 	c, repo := openCluster(t)
 	pool := pooled(t, sandboxOf(t), c.Primary, settings)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		if err := untilMarkers(ctx, c.Primary, 200); err != nil {
-			t.Error(err)
-			return
-		}
-		if err := c.Fault(ctx, scenario.Timing{Unsafe: 200 * time.Millisecond}, func(string) {}); err != nil {
-			t.Error(err)
-		}
-		if err := pool.Retarget(ctx, c.Standby); err != nil {
-			t.Error(err)
-		}
-	})
 	runDir := t.TempDir()
-	r := pgrpo(t, append([]string{"run", "--primary-pgdsn", pool.DSN("postgres"), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
-		"--parallel-workers=5", "--warmup-duration=500ms", "--duration=3s"}, more(c)...)...)
-	wait.Wait()
+	r := failedOver(t, c, func() error { return pool.Retarget(t.Context(), c.Standby) }, append([]string{"--primary-pgdsn", pool.DSN("postgres"),
+		"--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir, "--parallel-workers=5"}, more(c)...)...)
 	if r.status != 1 {
 		t.Errorf("status %d, want 1", r.status)
 	}
