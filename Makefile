@@ -2,6 +2,7 @@
 #
 #   ARGS      what is handed to pgrpo demo, as in: make demo ARGS="--duration 10s"
 #   BENCH     which benchmarks run (a regular expression)
+#   RULES     which rules mutate breaks (a regular expression on their words)
 #   VERSIONS  the PostgreSQL versions of test-all
 
 SHELL := /bin/sh
@@ -9,6 +10,7 @@ SHELL := /bin/sh
 
 ARGS ?=
 BENCH ?= .
+RULES ?= .
 VERSIONS ?= 15 16 17 18
 export TEST_TIMEOUT ?= 10m
 
@@ -26,7 +28,7 @@ SERVER = dir=$$(.ci/postgres ensure) || exit $$?; export PGRPO_PG_BINDIR="$$dir"
 # The tests start a connection pooler before their servers.
 POOLER = .ci/need pgbouncer || exit $$?
 
-.PHONY: help build demo test test-all race lint bench
+.PHONY: help build demo test test-all race lint bench mutate
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -58,3 +60,6 @@ lint: ## gofmt, vet, staticcheck, and which package may import which
 
 bench: ## the benchmarks, without the tests
 	@$(SERVER); go test $(BUILD) -run '^$$' -bench '$(BENCH)' -benchmem -timeout 30m ./...
+
+mutate: ## break each rule of the judge, of the outcomes and of the branches: a test must fail
+	@$(SERVER); $(POOLER); go run $(BUILD) ./internal/mutation -run '$(RULES)'
