@@ -13,6 +13,7 @@ func compareCommand(logging *logFlags) *cobra.Command {
 		cluster clusterFlags
 		place   placeFlags
 		limits  limitFlags
+		keep    evidenceFlags
 		capture = duration(time.Minute)
 	)
 	cmd := &cobra.Command{
@@ -50,13 +51,14 @@ needs the same --primary-pgdsn as the run, and its --repo-pgdsn if it had one.`,
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge)
+			return conclude(cmd, evidence, judge, keep)
 		},
 	}
 	f := cmd.Flags()
 	cluster.add(f, " that the run had; an embedded one is found in the run's directory")
 	place.add(f)
 	limits.add(f)
+	keep.add(f)
 	f.Var(&capture, "capture-timeout", "how long the stream may take to come to its end")
 	return cmd
 }

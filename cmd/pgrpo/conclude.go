@@ -12,7 +12,6 @@ import (
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/compare/report"
 	"github.com/pgrpo/pgrpo/internal/run"
-	"github.com/pgrpo/pgrpo/internal/verdict"
 )
 
 // cleanupTime bounds what is done after the verdict.
@@ -21,9 +20,9 @@ const cleanupTime = 30 * time.Second
 // conclude judges the evidence, writes report.json, drops what the run left on
 // the nodes, and prints the verdict. A judgement that could not be kept is
 // printed all the same, but meets nothing.
-func conclude(cmd *cobra.Command, e *run.Evidence, c compare.Case) error {
+func conclude(cmd *cobra.Command, e *run.Evidence, c compare.Case, keeping evidenceFlags) error {
 	ctx := context.WithoutCancel(cmd.Context())
-	r, err := verdict.Reach(ctx, e, c)
+	r, err := keeping.reach(ctx, e, c)
 	if err != nil {
 		spoil(&r, err)
 	}

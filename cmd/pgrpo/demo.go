@@ -22,6 +22,7 @@ func demoCommand(logging *logFlags) *cobra.Command {
 		place  placeFlags
 		load   = loadFlags{warmup: duration(3 * time.Second), duration: duration(9 * time.Second)}
 		limits limitFlags
+		keep   evidenceFlags
 		name   string
 		unsafe = duration(time.Second)
 		detect = duration(1500 * time.Millisecond)
@@ -74,13 +75,14 @@ the run directory stays.
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge)
+			return conclude(cmd, evidence, judge, keep)
 		},
 	}
 	f := cmd.Flags()
 	place.add(f)
 	load.add(f)
 	limits.add(f)
+	keep.add(f)
 	f.StringVar(&name, "scenario", string(scenario.LossyFailover), "what happens: one of those above")
 	f.Var(&unsafe, "unsafe-duration", "lossy-failover, async-commit-crash: how long the load goes on while nothing of it is replicated, or written")
 	f.Var(&detect, "detect-duration", "how long it takes until the dead primary is noticed")

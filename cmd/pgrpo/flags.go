@@ -113,7 +113,14 @@ type limitFlags struct {
 	set *pflag.FlagSet
 }
 
+// add adds the flags of a command that judges what servers hold.
 func (l *limitFlags) add(f *pflag.FlagSet) {
+	l.addLimits(f)
+	f.BoolVar(&l.content, "full-data-validation", false, "read every surviving row's payload and make it again; without it, checksums are compared")
+}
+
+// addLimits adds those that say what is asked of evidence, whatever was read.
+func (l *limitFlags) addLimits(f *pflag.FlagSet) {
 	l.set = f
 	l.outage = duration(time.Second)
 	f.Int64Var(&l.transactions, "max-rpo-transactions", 0, "acknowledged transactions that may be lost: none, unless given")
@@ -125,7 +132,6 @@ func (l *limitFlags) add(f *pflag.FlagSet) {
 	f.Int64Var(&l.diverged, "max-diverged", 0, "captured transactions that the survivor may lack: no limit, unless given")
 	f.BoolVar(&l.slots, "require-slot-survival", false, "the stream must show all that survives (objective cdc)")
 	f.BoolVar(&l.strict, "strict-acks", false, "count a commit acknowledged without its synchronous standby as acknowledged")
-	f.BoolVar(&l.content, "full-data-validation", false, "read every surviving row's payload and make it again; without it, checksums are compared")
 	f.StringVar(&l.expect, "expect", "fault", "fault: a run without one proves nothing; none: a run with one proves nothing")
 	f.Var(&l.outage, "outage-threshold", "shortest time without a commit that counts as an outage")
 }
@@ -169,6 +175,30 @@ func (l *limitFlags) judge() (compare.Case, error) {
 		c.Limits.CDC = new(int64)
 	}
 	return c, nil
+}
+
+// anew puts what was given now in the place of what was asked before. No finding
+// depends on any of it.
+func (l *limitFlags) anew(before, given compare.Case) compare.Case {
+	c := before
+	for name, put := range map[string]func(){
+		"max-rpo-transactions":  func() { c.Limits.Transactions = given.Limits.Transactions },
+		"max-rpo-rows":          func() { c.Limits.Rows = given.Limits.Rows },
+		"max-rpo-bytes":         func() { c.Limits.PayloadBytes = given.Limits.PayloadBytes },
+		"max-rpo-wal-bytes":     func() { c.Limits.WALBytes = given.Limits.WALBytes },
+		"max-rpo-seconds":       func() { c.Limits.Span = given.Limits.Span },
+		"max-rto":               func() { c.Limits.RTOGlobal = given.Limits.RTOGlobal },
+		"max-diverged":          func() { c.Limits.Diverged = given.Limits.Diverged },
+		"require-slot-survival": func() { c.Limits.CDC = given.Limits.CDC },
+		"strict-acks":           func() { c.Acks = given.Acks },
+		"expect":                func() { c.Expect = given.Expect },
+		"outage-threshold":      func() { c.OutageThreshold = given.OutageThreshold },
+	} {
+		if l.set.Changed(name) {
+			put()
+		}
+	}
+	return c
 }
 
 // time is a limit of time, nil if it was not given.

@@ -49,7 +49,7 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.PersistentFlags().StringVar(&logging.format, "log-format", logging.format, "how the log is written: text or json")
 	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
 	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
-		initCommand(logging), resetCommand(logging), reportCommand(), slotsCommand())
+		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand())
 	sayWhichHelp(root)
 	return root
 }

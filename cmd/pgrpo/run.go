@@ -20,6 +20,7 @@ func runCommand(logging *logFlags) *cobra.Command {
 		place      placeFlags
 		load       = loadFlags{warmup: duration(10 * time.Second), duration: duration(time.Minute)}
 		limits     limitFlags
+		keep       evidenceFlags
 		faultCmd   string
 		faultAfter duration
 		capture    = duration(time.Minute)
@@ -80,7 +81,7 @@ which nothing happens proves nothing, unless --expect none.`,
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge)
+			return conclude(cmd, evidence, judge, keep)
 		},
 	}
 	f := cmd.Flags()
@@ -88,6 +89,7 @@ which nothing happens proves nothing, unless --expect none.`,
 	place.add(f)
 	load.add(f)
 	limits.add(f)
+	keep.add(f)
 	f.StringVar(&faultCmd, "fault-cmd", "", "shell `command` that causes the fault")
 	f.Var(&faultAfter, "fault-after", "load before the fault command; --warmup-duration, unless given")
 	f.Var(&capture, "capture-timeout", "how long the stream may take to come to its end")

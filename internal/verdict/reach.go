@@ -24,6 +24,19 @@ import (
 // reasons. The error is for a judgement that could not be kept as a whole; the
 // report then says so too.
 func Reach(ctx context.Context, e *run.Evidence, c compare.Case) (report.Report, error) {
+	return reach(ctx, e, c, "")
+}
+
+// ReachAndKeep reaches a verdict as [Reach] does, and keeps all evidence of it in
+// the directory dir, so that [Recheck] can judge it again. Evidence that cannot
+// be kept makes no breach undone, but a verdict inconclusive that would be met:
+// what was asked for is not there, and the report says so.
+func ReachAndKeep(ctx context.Context, e *run.Evidence, c compare.Case, dir string) (report.Report, error) {
+	return reach(ctx, e, c, dir)
+}
+
+// reach keeps the evidence in dir, if that is named.
+func reach(ctx context.Context, e *run.Evidence, c compare.Case, dir string) (report.Report, error) {
 	c.Run, c.Seed, c.Mix = e.Record.Run, e.Record.Seed, e.Record.Mix
 	c.SegmentBytes = segmentBytes(e.Visits)
 	found, err := newSpool(e.Place.Dir)
@@ -32,13 +45,9 @@ func Reach(ctx context.Context, e *run.Evidence, c compare.Case) (report.Report,
 		e.Problems = append(e.Problems, err.Error())
 	}
 	defer found.close()
-	f, result := judge(ctx, e, c, found)
-	r := report.New(report.Meta{
-		Version: e.Record.Version, Started: e.Record.Started, Finished: time.Now(),
-		Nodes: nodes(e), Dir: e.Place.Dir,
-	}, c, f, result)
-	r.Slots = append(r.Slots, ownSlot(e)...)
-	if result.Verdict == compare.Met && len(e.Problems) > 0 {
+	j := judge(ctx, e, c, found, dir)
+	r := j.told.report(c, j.facts, j.result)
+	if j.result.Verdict == compare.Met && len(e.Problems) > 0 {
 		return r, errors.New("a run with problems was judged met: this is a fault of pgrpo")
 	}
 	var body bytes.Buffer
@@ -51,9 +60,16 @@ func Reach(ctx context.Context, e *run.Evidence, c compare.Case) (report.Report,
 	return r, nil
 }
 
+// judgement is all that a report is made of.
+type judgement struct {
+	facts  compare.Facts
+	result compare.Result
+	told   told
+}
+
 // judge reads the survivor at one moment and lets the judge walk. Whatever
 // fails is a problem of the evidence.
-func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool) (compare.Facts, compare.Result) {
+func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, dir string) judgement {
 	streams := &source.Live{Context: ctx, Repo: e.Repo, Run: e.Record.Run, Upto: e.Account.Upto}
 	if e.NoSurvivor == nil {
 		snapshot, done, err := open(ctx, e.Survivor())
@@ -68,10 +84,14 @@ func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool) (
 	if err != nil {
 		f.Problems = append(f.Problems, fmt.Sprintf("gather the evidence: %v", err))
 	}
-	if streams.Survivor != nil && c.Payload == compare.PayloadSums {
+	if streams.Survivor != nil && c.Payload == compare.PayloadSums && dir == "" {
 		sum(ctx, e.Survivor(), streams, f.TableWorkers)
 	}
-	result, judging := compare.Judge(c, f, streams, found.add)
+	kept := keep(dir, e.Record.Version, c, f, streams, err)
+	result, judging := compare.Judge(c, f, kept, func(f compare.Finding) error {
+		kept.find(f)
+		return found.add(f)
+	})
 	if judging != nil {
 		// The judge has it among its reasons.
 		result.Verdict = compare.Worst(result.Verdict, compare.Inconclusive)
@@ -80,7 +100,15 @@ func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool) (
 		// What could not be read looks absent: only that it could not counts.
 		result.Verdict, result.Reasons = compare.Inconclusive, f.Problems
 	}
-	return f, result
+	j := judgement{f, result, told{report.Meta{
+		Version: e.Record.Version, Started: e.Record.Started, Finished: time.Now(),
+		Nodes: nodes(e), Dir: e.Place.Dir,
+	}, ownSlot(e)}}
+	if err := kept.end(j.told); err != nil {
+		j.result.Verdict = compare.Worst(result.Verdict, compare.Inconclusive)
+		j.result.Reasons = append(j.result.Reasons, err.Error())
+	}
+	return j
 }
 
 // open opens one moment of the survivor, and proves that it is still the server
