@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/pgrpo/pgrpo/compare/report"
+	"github.com/pgrpo/pgrpo/internal/run"
 	"github.com/pgrpo/pgrpo/internal/sandbox"
 	"github.com/pgrpo/pgrpo/internal/scenario"
 )
@@ -43,6 +45,14 @@ func TestPoolerAlone(t *testing.T) {
 	}
 	if rep := judged(t, runDir); rep.Witnesses.Log.Heard || rep.Attempts.Acked == 0 || rep.Attempts.Failed > 0 {
 		t.Errorf("log heard: %t, attempts %+v", rep.Witnesses.Log.Heard, rep.Attempts)
+	}
+	// A later command, which may find the pooler gone, must know of it.
+	kept, err := filepath.Glob(filepath.Join(runDir, "*", "run.json"))
+	if err != nil || len(kept) != 1 {
+		t.Fatalf("run.json: %v, %v", kept, err)
+	}
+	if record, err := run.ReadRecord(run.Place{Dir: filepath.Dir(kept[0])}); err != nil || !record.Pooled {
+		t.Errorf("record %+v, %v", record, err)
 	}
 	for _, word := range []string{"pooler", "--standby-pgdsn"} {
 		if !strings.Contains(r.stdout, word) {

@@ -274,7 +274,7 @@ func (t *trial) settle(ctx context.Context, e *Evidence, ids []txn.ID) {
 		return
 	}
 	defer node.Close(conn)
-	found, err := settleOn(ctx, conn, e, ids)
+	found, err := e.settleOn(ctx, conn, ids)
 	if err != nil && !errors.Is(err, node.ErrTablesAbsent) {
 		e.problem("settle attempts in doubt", err)
 	}

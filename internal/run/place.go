@@ -56,6 +56,8 @@ type Record struct {
 	CaptureWait  time.Duration `json:"capture_timeout"`
 	// Database is the name that the loaded database has on its server.
 	Database string `json:"database"`
+	// Pooled says that the endpoint was seen to be a pooler's.
+	Pooled bool `json:"pooled,omitempty"`
 	// Cluster and Repo name hosts, ports and databases, for people.
 	Cluster string `json:"cluster"`
 	Repo    string `json:"repo"`

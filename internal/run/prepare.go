@@ -153,7 +153,7 @@ func (t *trial) number(ctx context.Context, conn *pgconn.PgConn) error {
 		t.record = Record{
 			Run: n, Started: started, Seed: t.config.Seed, Mix: t.config.Mix, Slot: node.NameOf(n),
 			EmbeddedRepo: t.config.Repo == "", BinDir: t.config.BinDir, Version: t.config.Version,
-			CaptureWait: t.config.CaptureTimeout, Cluster: t.config.Primary.String(), Database: t.primary.Database,
+			CaptureWait: t.config.CaptureTimeout, Cluster: t.config.Primary.String(), Database: t.primary.Database, Pooled: t.primary.Pooled,
 		}
 		if t.repo != nil {
 			t.record.Repo = t.repo.String()

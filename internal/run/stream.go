@@ -106,9 +106,9 @@ func directFirst(visits []Visit) {
 //
 // What is unresolved is asked again for a while: a session of pgrpo's own, or
 // one of somebody else's behind the same pooler, may just be ending.
-func settleOn(ctx context.Context, conn *pgconn.PgConn, e *Evidence, ids []txn.ID) (map[txn.ID]node.Settlement, error) {
+func (e *Evidence) settleOn(ctx context.Context, conn *pgconn.PgConn, ids []txn.ID) (map[txn.ID]node.Settlement, error) {
 	ask := func(ids []txn.ID) (map[txn.ID]node.Settlement, error) {
-		if pooled(e.Visits) {
+		if e.pooled() {
 			return node.SettlePooled(ctx, conn, ids, time.Second, e.Survivor().Server())
 		}
 		return node.Settle(ctx, conn, ids, time.Second)
@@ -133,8 +133,8 @@ const (
 	settleAgain    = 250 * time.Millisecond
 )
 
-// pooled tells whether the load went through a pooler, as far as the visits
-// show.
-func pooled(visits []Visit) bool {
-	return slices.ContainsFunc(visits, func(v Visit) bool { return v.Err == nil && v.Identity.Pooled })
+// pooled tells whether the load went through a pooler, as it was found before
+// the load, or as the visits show.
+func (e *Evidence) pooled() bool {
+	return e.Record.Pooled || slices.ContainsFunc(e.Visits, func(v Visit) bool { return v.Err == nil && v.Identity.Pooled })
 }
