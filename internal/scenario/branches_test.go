@@ -196,6 +196,8 @@ func TestSessionKilled(t *testing.T) {
 
 // The load fails over with a loss and back to the old primary, which was not
 // rewound: what the standby took meanwhile is lost, and what it lacked is back.
+// What the old primary acknowledges then splits the service as much as if it had
+// never been away.
 func TestFailbackWithoutRewind(t *testing.T) {
 	f := open(t)
 	p := f.primary("primary", bare())
@@ -205,7 +207,7 @@ func TestFailbackWithoutRewind(t *testing.T) {
 	tr := judge(t, c)
 	f.check(s.Start(t.Context()))
 	tr.runsOn(t, "1<0 first seen", "2<1 new timeline")
-	lost := tr.equals(t, tr.markers(t, s), tr.markers(t, p))
+	lost := tr.equals(t, tr.markers(t, s), tr.markers(t, p), "split_brain")
 	tr.usesAgain(t, lost, p)
 	if w := tr.report.Witnesses; !w.Log.Heard || w.Log.Lost == 0 || w.Log.Lost+w.Log.Silent+w.Log.Survives != w.Rows.Lost+w.Rows.Survives {
 		t.Errorf("the log says %+v, the rows %+v", w.Log, w.Rows)

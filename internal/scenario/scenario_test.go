@@ -230,21 +230,23 @@ func TestLossyFailoverEqualsGroundTruth(t *testing.T) {
 				t.Fatal(err)
 			}
 			tr.equals(t, tr.markers(t, tr.cluster.Primary), tr.markers(t, tr.cluster.Standby))
+			tr.isWhole(t)
 		})
 	}
 }
 
 // equals holds a breached report against what a dead server has and what the
-// survivor has, and returns the lost attempts.
-func (tr *trial) equals(t *testing.T, dead, survivor attempts) attempts {
+// survivor has, and returns the lost attempts. More are the classes that break
+// beside that of the lost.
+func (tr *trial) equals(t *testing.T, dead, survivor attempts, more ...string) attempts {
 	t.Helper()
 	truth := dead.minus(survivor)
 	lost := tr.findings(t, compare.LostTransaction, compare.LostUnreplicated)
 	if len(lost) == 0 {
 		t.Error("nothing was lost")
 	}
-	if more := lost.minus(truth); len(more) > 0 {
-		t.Errorf("called lost, but the dead server never had them or the survivor has them: %v", more.list())
+	if wrong := lost.minus(truth); len(wrong) > 0 {
+		t.Errorf("called lost, but the dead server never had them or the survivor has them: %v", wrong.list())
 	}
 	if missed := truth.minus(lost).minus(tr.ledger(t, txn.InDoubt)); len(missed) > 0 {
 		t.Errorf("lost, and not said: %v", missed.list())
@@ -252,13 +254,13 @@ func (tr *trial) equals(t *testing.T, dead, survivor attempts) attempts {
 	if failed := tr.ledger(t, txn.Failed); len(truth.minus(truth.minus(failed))) > 0 {
 		t.Error("an attempt that failed is on the dead server")
 	}
-	tr.saysLost(t, survivor)
+	tr.saysLost(t, survivor, more...)
 	return lost
 }
 
 // saysLost holds a breached report against what the clients were promised and
 // what the survivor has.
-func (tr *trial) saysLost(t *testing.T, survivor attempts) {
+func (tr *trial) saysLost(t *testing.T, survivor attempts, more ...string) {
 	t.Helper()
 	lost := tr.findings(t, compare.LostTransaction, compare.LostUnreplicated)
 	acked := tr.ledger(t, txn.Acked, txn.AckedUnreplicated)
@@ -268,7 +270,7 @@ func (tr *trial) saysLost(t *testing.T, survivor attempts) {
 	if tr.report.Judged() != compare.Breached || !tr.report.Witnesses.Agree || tr.report.RPO.Transactions != int64(len(lost)) {
 		t.Errorf("verdict %s, witnesses %+v, %d lost of %d", tr.report.Verdict, tr.report.Witnesses, tr.report.RPO.Transactions, len(lost))
 	}
-	if got := tr.breaking(); !slices.Equal(got, []string{"lost_transaction"}) {
+	if got := tr.breaking(); !slices.Equal(got, append([]string{"lost_transaction"}, more...)) {
 		t.Errorf("classes that break: %v", got)
 	}
 }
@@ -286,6 +288,7 @@ func TestNothingLost(t *testing.T) {
 				if got := tr.breaking(); len(got) > 0 {
 					t.Errorf("classes that break: %v", got)
 				}
+				tr.isWhole(t)
 				if tr.report.Run.FaultsSeen == 0 {
 					t.Error("the fault was not seen")
 				}
