@@ -7,7 +7,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -178,9 +177,11 @@ func TestSessionKilled(t *testing.T) {
 			return err
 		}
 		// The writer stands still and could not end by itself.
-		return errors.Join(syscall.Kill(session, syscall.SIGKILL), syscall.Kill(writer, syscall.SIGKILL))
+		if err := errors.Join(syscall.Kill(session, syscall.SIGKILL), syscall.Kill(writer, syscall.SIGKILL)); err != nil {
+			return err
+		}
+		return oneByOne(recovers(p, writer), takes(p))(ctx)
 	}
-	c.Duration = 2 * time.Second
 	tr := judge(t, c)
 	after, err := p.Value(t.Context(), start)
 	f.check(err)

@@ -21,6 +21,10 @@ func bare() map[string]string { return map[string]string{"full_page_writes": "of
 // some is how many transactions a server is to take before the next deed.
 const some = 60
 
+// patience is far more than a server takes for what is waited for here, on a
+// machine that is busy.
+const patience = time.Minute
+
 // field is a cluster of which a test knows every server.
 type field struct {
 	*sandbox.Sandbox
@@ -92,7 +96,7 @@ func oneByOne(deeds ...deed) func(context.Context) error {
 // takes waits until a server has taken some transactions more.
 func takes(v *sandbox.Server) deed {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		for first := -1; ; {
 			text, err := v.Value(ctx, "select count(*) from pgrpo.marker")
@@ -121,7 +125,7 @@ func takes(v *sandbox.Server) deed {
 // isHeard waits until the stream is read from a server.
 func isHeard(v *sandbox.Server) deed {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		for {
 			active, err := v.Value(ctx, "select count(*) from pg_replication_slots where slot_type = 'logical' and active")
@@ -131,6 +135,26 @@ func isHeard(v *sandbox.Server) deed {
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("nobody reads from %s: %w", v.Name(), ctx.Err())
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}
+}
+
+// recovers waits until a server has recovered from the death of a process, and
+// with it has another WAL writer than it had.
+func recovers(v *sandbox.Server, writer int) deed {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		for {
+			now, err := v.Backend(ctx, "walwriter")
+			if err == nil && now != writer {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("%s does not recover: %w (%v)", v.Name(), ctx.Err(), err)
 			case <-time.After(10 * time.Millisecond):
 			}
 		}

@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -68,12 +69,37 @@ func play(t *testing.T, s scenario.Scenario, seed uint64) *trial {
 	config := load(t, box, cluster.DSN())
 	config.Mix.MaxOps, config.Seed, config.Workers = 1+int(seed%5), seed, 2+int(seed%7)
 	config.Rate, config.Warmup, config.Duration, config.Log = 0, time.Second, 3*time.Second, log
-	config.Fault = func(ctx context.Context) error {
-		return cluster.Fault(ctx, scenario.Timing{Unsafe: time.Duration(100+seed%10*40) * time.Millisecond}, tell)
-	}
+	config.Fault = func(ctx context.Context) error { return cause(ctx, cluster, seed, tell) }
 	tr := judge(t, config)
 	tr.cluster = cluster
 	return tr
+}
+
+// cause causes the scenario's fault under a load. What is to lose something takes
+// some transactions first that will be lost; all are to be survived by some.
+func cause(ctx context.Context, c *scenario.Cluster, seed uint64, tell func(string)) error {
+	survivor, loses := c.Standby, false
+	switch c.Scenario {
+	case scenario.LossyFailover:
+		loses = true
+	case scenario.AsyncCommitCrash:
+		survivor, loses = c.Primary, true
+	case scenario.CrashRestart:
+		survivor = c.Primary
+	}
+	var taken error
+	deeds := 0
+	err := c.Fault(ctx, scenario.Timing{Unsafe: time.Duration(100+seed%10*40) * time.Millisecond}, func(what string) {
+		tell(what)
+		// The second deed, of which this is told before it is done, is the kill.
+		if deeds++; deeds == 2 && loses {
+			taken = takes(c.Primary)(ctx)
+		}
+	})
+	if err := errors.Join(taken, err); err != nil {
+		return err
+	}
+	return takes(survivor)(ctx)
 }
 
 // load is a short load of the servers that dsn names, with a repo of its own.
@@ -91,7 +117,7 @@ func load(t *testing.T, box *sandbox.Sandbox, dsn string) run.Config {
 		Primary: target, Repo: repo.DSN("postgres"), RunDir: t.TempDir(),
 		Mix: plan.Mix{Insert: 50, Update: 30, Delete: 20, MaxOps: 2, PayloadBytes: 40}, Seed: 1,
 		Workers: 4, Rate: 500, Warmup: 500 * time.Millisecond, Duration: 500 * time.Millisecond,
-		ConnectTimeout: time.Second, StatementTimeout: 5 * time.Second, CaptureTimeout: 30 * time.Second,
+		ConnectTimeout: 5 * time.Second, StatementTimeout: 5 * time.Second, CaptureTimeout: time.Minute,
 		Leftovers: run.KeepLeftovers, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 }
