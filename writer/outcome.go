@@ -103,6 +103,14 @@ const (
 	withWarning
 )
 
+// ending narrows a rule to replies that ended before ReadyForQuery.
+type ending uint8
+
+const (
+	anyEnding ending = iota
+	cutShort
+)
+
 // rule maps replies of one shape to an outcome. A zero field fits any reply;
 // state fits as a prefix of the SQLSTATE.
 type rule struct {
@@ -112,6 +120,7 @@ type rule struct {
 	commit   commit
 	results  results
 	warning  warning
+	ending   ending
 	ready    byte
 	outcome  txn.Outcome
 }
@@ -119,12 +128,16 @@ type rule struct {
 // rules is the whole judgement of a reply: the first rule that fits decides,
 // and a reply that fits none is in doubt. An attempt failed only where this
 // table says so; a success needs ReadyForQuery with status I, because the tag
-// of a statement that is its own transaction comes before the commit.
-func rules() [23]rule {
+// of a statement that is its own transaction comes before the commit. An error
+// needs ReadyForQuery too: a server that fails after it has written the commit
+// says so by an error of any class, and then panics (PostgreSQL's xact.c,
+// RecordTransactionAbort).
+func rules() [24]rule {
 	const e = isError
-	return [23]rule{
+	return [24]rule{
 		{write: wroteNothing, outcome: txn.Failed},
 		{severity: e, commit: committed, outcome: txn.InDoubt},
+		{severity: e, ending: cutShort, outcome: txn.InDoubt},
 		{severity: e, state: "40003", outcome: txn.InDoubt}, // statement completion unknown
 		{severity: e, state: "22", outcome: txn.Failed},     // data exception; 22012 is a miss
 		{severity: e, state: "23", outcome: txn.Failed},     // integrity constraint violation
@@ -156,6 +169,7 @@ func (u rule) fits(r reply) bool {
 		(u.commit == anyCommit || u.commit == r.commit) &&
 		(u.results == anyResults || u.results == r.results) &&
 		(u.warning == anyWarning || r.warned) &&
+		(u.ending == anyEnding || r.ready == 0) &&
 		(u.ready == 0 || u.ready == r.ready)
 }
 

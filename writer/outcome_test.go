@@ -63,7 +63,7 @@ func TestSettle(t *testing.T) {
 		{"state that is none", with(refused(one, "ERROR", "23505", 'I'), func(r *reply) { r.state = txn.SQLState{} }), txn.InDoubt, txn.Answered, txn.OtherFault},
 		{"miss", refused(one, "ERROR", "22012", 'I'), txn.Failed, txn.Answered, txn.Miss},
 		{"miss among several", refused(many, "ERROR", "22012", 'E'), txn.Failed, txn.Answered, txn.Miss},
-		{"error, then cut", with(refused(many, "ERROR", "23505", 0), func(r *reply) { r.broken = txn.Reset }), txn.Failed, txn.Sent, txn.OtherFault},
+		{"error, then cut", with(refused(many, "ERROR", "23505", 0), func(r *reply) { r.broken = txn.Reset }), txn.InDoubt, txn.Sent, txn.OtherFault},
 		{"duplicate key", refused(one, "ERROR", "23505", 'I'), txn.Failed, txn.Answered, txn.OtherFault},
 		{"read-only", refused(one, "ERROR", "25006", 'I'), txn.Failed, txn.Answered, txn.ReadOnly},
 		{"serialization failure", refused(many, "ERROR", "40001", 'I'), txn.Failed, txn.Answered, txn.OtherFault},

@@ -274,6 +274,23 @@ func TestPeerRows(t *testing.T) {
 			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, taken), life: lost, there: absent,
 		},
 		{
+			// The server may have said more: that it cannot take back what it
+			// has committed is PANIC after the error.
+			name: "an error, then the end of the connection",
+			arrange: edited(every, func(relay.Message) relay.Answer {
+				return relay.Answer{Send: failure("ERROR", "53200"), Then: relay.End}
+			}),
+			want: judged(txn.InDoubt, txn.Sent, txn.OtherFault, "53200"), life: lost, there: committed,
+		},
+		{
+			name:   "an error, then a black hole",
+			change: func(c *Config) { c.StatementTimeout = patient },
+			arrange: after(occupy(1), edited(is('E'), func(m relay.Message) relay.Answer {
+				return relay.Answer{Send: m, Then: relay.Silence}
+			})),
+			want: judged(txn.InDoubt, txn.Sent, txn.OtherFault, taken), life: lost, there: absent,
+		},
+		{
 			name:    "an error, then FATAL",
 			arrange: after(occupy(1), instead(is('Z'), failure("FATAL", "57P01")...)),
 			want:    judged(txn.InDoubt, txn.Answered, txn.ShuttingDown, "57P01"), life: lost, there: absent,
