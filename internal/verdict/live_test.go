@@ -2,6 +2,7 @@ package verdict_test
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,8 +36,28 @@ func config(t *testing.T) run.Config {
 	}
 	return run.Config{
 		Primary: target, Repo: repo.DSN("postgres"), RunDir: t.TempDir(), Seed: 1, Workers: 4,
-		Mix: plan.Mix{Insert: 60, Update: 30, Delete: 10, MaxOps: 2, PayloadBytes: 20}, Warmup: 3 * time.Second, Duration: time.Hour,
+		Mix: plan.Mix{Insert: 60, Update: 30, Delete: 10, MaxOps: 2, PayloadBytes: 20}, Duration: time.Hour,
 		CaptureTimeout: 2 * time.Second, Leftovers: run.KeepLeftovers, Log: slog.New(slog.DiscardHandler),
+	}
+}
+
+// untilHolds waits until a server answers with true.
+func untilHolds(ctx context.Context, on node.Target, question string) error {
+	conn, err := node.Connect(ctx, on, "verdict test")
+	if err != nil {
+		return err
+	}
+	defer node.Close(conn)
+	for {
+		results, err := conn.Exec(ctx, question).ReadAll()
+		if err != nil || string(results[0].Rows[0][0]) == "t" {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait until %s: %w", question, context.Cause(ctx))
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
@@ -73,7 +94,17 @@ func TestRunThatGoesOn(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	loading, done := make(chan struct{}), make(chan error, 1)
-	c.Fault = func(context.Context) error { close(loading); return nil }
+	stored, err := node.Parse(c.Repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Fault = func(ctx context.Context) error {
+		if err := untilHolds(ctx, stored, "select count(distinct worker) = 4 from pgrpo.ledger"); err != nil {
+			return err
+		}
+		close(loading)
+		return nil
+	}
 	go func() {
 		e, err := run.Do(ctx, c)
 		if err == nil {

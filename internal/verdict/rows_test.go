@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -38,7 +37,10 @@ type loaded struct {
 // load runs a load without a fault, of every kind of operation.
 func load(t *testing.T) *loaded {
 	c := config(t)
-	c.Warmup, c.Duration = 0, 2*time.Second
+	c.Duration = 0
+	c.Fault = func(ctx context.Context) error {
+		return untilHolds(ctx, c.Primary, "select count(*) >= 1500 from pgrpo.marker")
+	}
 	e, err := run.Do(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
