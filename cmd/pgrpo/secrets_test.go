@@ -71,7 +71,7 @@ func TestPasswordsStayHidden(t *testing.T) {
 				t.Setenv(name, value)
 			}
 			runDir := t.TempDir()
-			args := p.quick(runDir, "--expect=none", "--log-level=debug", "--fault-cmd=sleep 0.2; while [ ! -e '"+told+"' ]; do sleep 0.2; done")
+			args := p.quick(runDir, "--expect=none", "--log-level=debug", "--evidence", "--fault-cmd=sleep 0.2; while [ ! -e '"+told+"' ]; do sleep 0.2; done")
 			args[2], args[4] = tc.primary, tc.repo
 			r := hushed(t, args...)
 			if r.status != 0 {
@@ -142,6 +142,9 @@ func searchFiles(t *testing.T, runDir string) {
 		}
 		content, err := os.ReadFile(path)
 		hidden(t, path, content)
+		if err == nil && strings.HasSuffix(path, ".gz") {
+			hidden(t, path+", unpacked", unpacked(t, path))
+		}
 		return err
 	})
 	if err != nil {
