@@ -1,14 +1,11 @@
 package writer
 
 import (
-	"fmt"
-	"net"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 
-	"github.com/pgrpo/pgrpo/internal/plan"
 	"github.com/pgrpo/pgrpo/internal/sandbox/relay"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
@@ -76,37 +73,6 @@ func translated(severity, unlocalized string) func(*bench) {
 		}
 		return relay.Answer{Send: b}
 	})
-}
-
-// telling is a connection that tells when something was written to it.
-type telling struct {
-	net.Conn
-	wrote chan<- struct{}
-}
-
-func (c telling) Write(b []byte) (int, error) {
-	n, err := c.Conn.Write(b)
-	select {
-	case c.wrote <- struct{}{}:
-	default:
-	}
-	return n, err
-}
-
-// sendInto freezes the relay, so that an attempt is sent and does not arrive,
-// and returns what waits until it was sent.
-func sendInto(b *bench) (sent func()) {
-	b.relay.Freeze()
-	b.later(b.forsake)
-	wrote := make(chan struct{}, 1)
-	b.worker.session.conn = telling{b.worker.session.conn, wrote}
-	return func() {
-		select {
-		case <-wrote:
-		case <-time.After(generous):
-			b.t.Fatal("nothing was sent")
-		}
-	}
 }
 
 // TestPeerRows has the relay say what the network, a broken server or a pooler
@@ -191,6 +157,18 @@ func TestPeerRows(t *testing.T) {
 			forms:   []form{many},
 			arrange: instead(tag("COMMIT"), relay.NewMessage('C', []byte("COMMITTED\x00"))...),
 			want:    told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:  "the tag COMMIT for another statement",
+			forms: []form{many},
+			arrange: edited(is('C'), func(m relay.Message) relay.Answer {
+				other := "COMMIT"
+				if m.Tells(other) {
+					other = "SELECT 1"
+				}
+				return relay.Answer{Send: relay.NewMessage('C', []byte(other+"\x00"))}
+			}),
+			want: told(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
 		},
 		{
 			name:    "only a tag is missing",
@@ -314,63 +292,5 @@ func closedByPeer(b *bench) {
 	check(b.t, b.worker.session.conn.SetReadDeadline(time.Now().Add(generous)))
 	if _, err := b.worker.session.conn.Read(make([]byte, 1)); err == nil {
 		b.t.Fatal("the connection is open")
-	}
-}
-
-// TestResetAfterSending resets the connection when the attempt is out of the
-// client's hands, and has not come to the server.
-func TestResetAfterSending(t *testing.T) {
-	for _, f := range both() {
-		t.Run(f.String(), func(t *testing.T) {
-			b := newBench(t, shared, f.inserts(), nil)
-			sent := sendInto(b)
-			b.send(func(b *bench) { sent(); b.relay.Sever() })
-			b.restore()
-			want := judged(txn.InDoubt, txn.Sent, txn.Reset, "")
-			want.Conn = 1
-			same(t, "entry", plain(b.entries[b.worker.number][0]), want)
-			b.survives(lost)
-			marker, _ := b.truth(1)
-			same(t, "the marker", marker, absent)
-			b.goesOn(lost)
-		})
-	}
-}
-
-// TestEndedWhileWriting ends an attempt that is more than the network takes at
-// once, when part of it was written.
-func TestEndedWhileWriting(t *testing.T) {
-	for _, tt := range []struct {
-		name    string
-		timeout time.Duration
-		end     func(*bench)
-		fault   txn.Fault
-	}{
-		{"reset", generous, func(b *bench) { b.relay.Sever() }, txn.Reset},
-		{"deadline", patient, nil, txn.Timeout},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			b := newBench(t, shared, one.inserts(), func(c *Config) {
-				c.StatementTimeout = tt.timeout
-				c.Mix = plan.Mix{Insert: 100, MaxOps: 20_000, PayloadBytes: 1000}
-				for len(plan.New(c.Mix, c.Seed, c.Run, c.Workers[0]).Next().Ops) < 14_000 {
-					c.Seed++
-				}
-			})
-			sent := sendInto(b)
-			b.send(func(b *bench) {
-				sent()
-				if tt.end != nil {
-					tt.end(b)
-				}
-			})
-			b.restore()
-			want := judged(txn.InDoubt, txn.Sent, tt.fault, "")
-			want.Conn = 1
-			same(t, "entry", plain(b.entries[b.worker.number][0]), want)
-			b.survives(lost)
-			marker, rows := b.truth(1)
-			same(t, "the marker", fmt.Sprint(marker, " ", rows), fmt.Sprint(absent, " ", 0))
-		})
 	}
 }
