@@ -1,12 +1,7 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
-	"log/slog"
 	"os"
-	"os/exec"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,7 +70,7 @@ which nothing happens proves nothing, unless --expect none.`,
 				c.Warmup = time.Duration(faultAfter)
 			}
 			if faultCmd != "" {
-				c.Fault = shell(faultCmd, log)
+				c.Fault = run.Command(faultCmd, os.Stderr, log)
 			}
 			evidence, err := run.Do(cmd.Context(), c)
 			if err != nil {
@@ -99,26 +94,4 @@ which nothing happens proves nothing, unless --expect none.`,
 	classic.add(f)
 	f.BoolVar(&keepSlot, "keep-slot", false, "leave slot and publication on the nodes at the end")
 	return cmd
-}
-
-// shell runs the command with the shell when the fault is due. What it prints
-// goes to standard error; an exit status other than 0 is an error. The command
-// itself is shown nowhere: it may hold a password.
-func shell(command string, log *slog.Logger) func(context.Context) error {
-	return func(ctx context.Context) error {
-		log.Info("causing the fault by --fault-cmd")
-		c := exec.CommandContext(ctx, "/bin/sh", "-c", command)
-		c.Stdout, c.Stderr = os.Stderr, os.Stderr
-		c.Cancel = func() error { return c.Process.Signal(os.Interrupt) }
-		c.WaitDelay = 10 * time.Second
-		begun := time.Now()
-		err := c.Run()
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			return fmt.Errorf("the command of --fault-cmd ended with %s", exit.ProcessState)
-		}
-		if err == nil {
-			log.Info("the command of --fault-cmd has ended", "took", time.Since(begun).Round(time.Millisecond))
-		}
-		return err
-	}
 }
