@@ -2,6 +2,7 @@ package writer
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -61,17 +62,18 @@ func TestMarkerIsTheFirstChange(t *testing.T) {
 	l.start()
 	l.untilAcked(100)
 	l.stop()
-	rows := l.sql("select left(data, 25) from pg_logical_slot_get_changes('first_change', null, null)")
+	// The server's own transactions, as autovacuum's, change nothing that is decoded.
+	rows := l.sql("select left(data, 25) from pg_logical_slot_get_changes('first_change', null, null, 'skip-empty-xacts', '1')")
 	begun, seen := false, 0
 	for _, r := range rows {
 		text := string(r[0])
-		if begun && text != "table pgrpo.marker: INSERT" && text[:19] != "table pgrpo.marker:" {
+		if begun && !strings.HasPrefix(text, "table pgrpo.marker:") {
 			t.Fatalf("the first change of a transaction is %q", text)
 		}
 		if begun {
 			seen++
 		}
-		begun = text[:5] == "BEGIN"
+		begun = strings.HasPrefix(text, "BEGIN")
 	}
 	if seen < 100 {
 		t.Fatalf("saw %d transactions", seen)
