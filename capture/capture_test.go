@@ -44,7 +44,7 @@ func TestExactlyOnce(t *testing.T) {
 		}},
 		{"server restarted", 1, func(tr *trial, r *running) *running {
 			// A server that shuts down waits until all is confirmed.
-			ctx, cancel := context.WithTimeout(tr.ctx, 10*time.Second)
+			ctx, cancel := context.WithTimeout(tr.ctx, 40*time.Second)
 			defer cancel()
 			tr.must(primary.Stop(ctx, sandbox.Fast))
 			tr.must(primary.Start(tr.ctx))
@@ -114,10 +114,11 @@ func TestSlowRepoAndHugeTransaction(t *testing.T) {
 	if _, now := tr.activeSlot(primary); now > confirmed+1<<16 {
 		t.Errorf("confirmed moved from %v to %v while nothing was stored", confirmed, now)
 	}
-	release()
 	// Cut it off when some parts are stored.
+	tr.store.pass(2)
 	tr.until("wait for parts", func() bool { return r.Counters().Changes.Load() > 1 })
 	r.halt(t)
+	release()
 	if n := len(tr.captured()); n != 1 {
 		t.Fatalf("%d commits stored of the half-heard stream, want 1", n)
 	}
@@ -161,7 +162,7 @@ func (tr *trial) activeSlot(v *sandbox.Server) (node.Slot, pg.LSN) {
 // it could not hear.
 func TestPromotion(t *testing.T) {
 	box := sandboxtest.Open(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	primary, err := box.Primary(ctx, "alpha", nil)
 	if err != nil {
@@ -267,7 +268,7 @@ func TestShutdownWhileTheRepoIsAway(t *testing.T) {
 	tr.must(primary.Exec(tr.ctx, insertMany(tr.run, 1, 1)))
 	tr.acked.Add(1)
 	tr.until("wait for the store", func() bool { return tr.store.waiting.Load() > 0 })
-	ctx, cancel := context.WithTimeout(tr.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(tr.ctx, 40*time.Second)
 	defer cancel()
 	begun := time.Now()
 	tr.must(primary.Stop(ctx, sandbox.Fast))

@@ -20,7 +20,8 @@ type faulty struct {
 	away atomic.Bool
 	// waiting is how many Saves wait.
 	waiting atomic.Int32
-	// hold, if not nil, makes each Save wait until it is closed.
+	// hold, if not nil, makes each Save wait until it is closed, or for
+	// something to take from it.
 	mu   sync.Mutex
 	hold chan struct{}
 }
@@ -59,6 +60,16 @@ func (f *faulty) Save(ctx context.Context, commits []txn.Commit, changes []txn.C
 		return errFault
 	}
 	return nil
+}
+
+// pass lets n Saves go on that wait, or come to wait, and waits for them to.
+func (f *faulty) pass(n int) {
+	f.mu.Lock()
+	hold := f.hold
+	f.mu.Unlock()
+	for range n {
+		hold <- struct{}{}
+	}
 }
 
 // block makes Saves wait until the returned function is called.

@@ -133,9 +133,26 @@ func TestUnseenCommit(t *testing.T) {
 	r := tr.capture()
 	r.awaitReady(t)
 	tr.must(primary.Set(tr.ctx, "synchronous_standby_names", "nosuch"))
-	waiting := make(chan error, 1)
-	go func() { waiting <- primary.Exec(tr.ctx, insertMany(tr.run, 1, 1)) }()
-	tr.reach(r, 1)
+	waiting, sent := make(chan error, 1), txn.Seq(0)
+	send := func() {
+		sent++
+		sql := insertMany(tr.run, sent, 1)
+		go func() { waiting <- primary.Exec(tr.ctx, sql) }()
+	}
+	send()
+	// The server's processes learn of the setting one after another.
+	tr.until("wait for a commit that waits", func() bool {
+		select {
+		case err := <-waiting:
+			tr.must(err)
+			send()
+		default:
+		}
+		n, err := primary.Value(tr.ctx, "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
+		tr.must(err)
+		return n != "0"
+	})
+	tr.reach(r, int64(sent))
 	tr.must(primary.Exec(tr.ctx, fmt.Sprintf("select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '%s'", tr.slot())))
 	tr.until("wait for the new stream", func() bool { return r.Counters().Streams.Load() == 2 })
 	select {
