@@ -83,28 +83,30 @@ func startSaver(ctx context.Context, store Store, log *slog.Logger, p repo.Progr
 // save stores b, however long the repo is away. It fails only where ctx ends or
 // where no waiting helps.
 func (s *saver) save(ctx context.Context, p repo.Progress, b *Batch) error {
-	return s.persist(ctx, p.Branch, b, func(again bool) error {
-		if again {
-			c, cancel := context.WithTimeout(ctx, recoverTimeout)
-			defer cancel()
-			if stored, err := s.store.Recover(c); stored || err != nil {
-				return err
-			}
-		}
+	try := func() error {
 		c, cancel := context.WithTimeout(ctx, saveTimeout)
 		defer cancel()
 		return s.store.Save(c, b.Commits, b.Changes, p)
+	}
+	return s.persist(ctx, p.Branch, b, try, func() error {
+		c, cancel := context.WithTimeout(ctx, recoverTimeout)
+		defer cancel()
+		if stored, err := s.store.Recover(c); stored || err != nil {
+			return err
+		}
+		return try()
 	})
 }
 
 // shrink stores which gaps b has filled.
 func (s *saver) shrink(ctx context.Context, p repo.Progress, b *Batch) error {
 	for _, f := range b.filled {
-		err := s.persist(ctx, p.Branch, b, func(bool) error {
+		shrink := func() error {
 			c, cancel := context.WithTimeout(ctx, saveTimeout)
 			defer cancel()
 			return s.store.ShrinkGap(c, f.Gap, f.From)
-		})
+		}
+		err := s.persist(ctx, p.Branch, b, shrink, shrink)
 		if err != nil {
 			return err
 		}
@@ -118,12 +120,13 @@ func (s *saver) compare(ctx context.Context, p *repo.Progress, b *Batch) error {
 		return nil
 	}
 	var found []repo.Mismatch
-	err := s.persist(ctx, p.Branch, b, func(bool) (err error) {
+	ask := func() (err error) {
 		c, cancel := context.WithTimeout(ctx, saveTimeout)
 		defer cancel()
 		found, err = s.store.Mismatched(c, b.Resent)
 		return err
-	})
+	}
+	err := s.persist(ctx, p.Branch, b, ask, ask)
 	for _, m := range found {
 		b.Events = append(b.Events, Event{
 			Kind: EventMismatch, Position: pg.Position{Branch: m.Came.Branch, LSN: m.Came.LSN}, Xid: m.Came.Xid, Text: m.String(),
@@ -134,16 +137,16 @@ func (s *saver) compare(ctx context.Context, p *repo.Progress, b *Batch) error {
 	return err
 }
 
-// persist tries until try succeeds; again tells it that it failed before. A
-// failed Save may have taken effect, and a Save of ours that was taken for lost
-// may yet do so and fence the next one: Recover tells, so its word alone is
-// final.
-func (s *saver) persist(ctx context.Context, on pg.BranchID, b *Batch, try func(again bool) error) error {
-	err := try(false)
+// persist calls first, and after a failure again until that succeeds. A failed
+// Save may have taken effect, and a Save of ours that was taken for lost may yet
+// do so and fence the next one: Recover, within again, tells, so its word alone
+// is final.
+func (s *saver) persist(ctx context.Context, on pg.BranchID, b *Batch, first, again func() error) error {
+	err := first()
 	if err == nil {
 		return nil
 	}
-	first, since, pause := err, time.Now(), firstSavePause
+	cause, since, pause := err, time.Now(), firstSavePause
 	s.log.Warn("the repo takes nothing; the stream waits for it", "err", err)
 	for {
 		select {
@@ -151,7 +154,7 @@ func (s *saver) persist(ctx context.Context, on pg.BranchID, b *Batch, try func(
 		case <-ctx.Done():
 			return errors.Join(err, context.Cause(ctx))
 		}
-		if err = try(true); err == nil {
+		if err = again(); err == nil {
 			break
 		}
 		if final(err) {
@@ -162,7 +165,7 @@ func (s *saver) persist(ctx context.Context, on pg.BranchID, b *Batch, try func(
 	away := time.Since(since).Round(time.Millisecond)
 	s.log.Info("the repo is back", "away", away)
 	b.Events = append(b.Events, Event{
-		Kind: EventStore, Position: pg.Position{Branch: on}, Text: fmt.Sprintf("the repo took nothing for %v: %v", away, first),
+		Kind: EventStore, Position: pg.Position{Branch: on}, Text: fmt.Sprintf("the repo took nothing for %v: %v", away, cause),
 	})
 	return nil
 }

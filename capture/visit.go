@@ -121,7 +121,10 @@ func (v *visit) stand(ctx context.Context, name string, unusable error) (standin
 	if err != nil {
 		return standing{}, err
 	}
-	why := v.fault(slot, found, unusable)
+	why := "slot missing"
+	if found {
+		why = v.fault(slot, unusable)
+	}
 	if why == "" {
 		if slot.Plugin != "pgoutput" || slot.Database != v.id.Database {
 			return standing{}, trouble.Refuse("read slot %s on %s: it is of plugin %q in database %q, want pgoutput in %q; give another name with --slot",
@@ -141,11 +144,9 @@ func (v *visit) stand(ctx context.Context, name string, unusable error) (standin
 	return standing{confirmed: at, why: why}, nil
 }
 
-// fault says why a slot cannot be read from, or nothing.
-func (v *visit) fault(s node.Slot, found bool, unusable error) string {
+// fault says why a slot that is there cannot be read from, or nothing.
+func (v *visit) fault(s node.Slot, unusable error) string {
 	switch {
-	case !found:
-		return "slot missing"
 	case s.Invalidation != "":
 		return "slot invalidated: " + s.Invalidation
 	case s.Lost():
