@@ -177,7 +177,7 @@ func (c *Capture) Run(ctx context.Context) error {
 		if c.counters.Streams.Load() > before || before == 0 {
 			level = slog.LevelWarn
 		}
-		c.log.Log(ctx, level, "capture interrupted", "err", err, "again_in", pause)
+		c.log.Log(ctx, level, "the stream is interrupted and begun again", "error", err, "pause", pause)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -314,7 +314,11 @@ func (c *Capture) event(e Event) {
 	if e.Kind == EventDisconnected {
 		level = slog.LevelDebug
 	}
-	c.log.Log(context.Background(), level, "capture", "event", e.Kind.String(), "branch", e.Position.Branch, "lsn", e.Position.LSN.String(), "text", e.Text)
+	attributes := []slog.Attr{slog.String("detail", e.Text)}
+	if e.Position != (pg.Position{}) {
+		attributes = append(attributes, slog.Int("branch", int(e.Position.Branch)), slog.String("lsn", e.Position.LSN.String()))
+	}
+	c.log.LogAttrs(context.Background(), level, e.Kind.Sentence(), attributes...)
 	if c.config.Observer != nil {
 		c.config.Observer.Event(e)
 	}

@@ -46,7 +46,7 @@ const (
 	EventSlotDropped
 )
 
-// String names the kind for logs.
+// String is the kind's name in the repo.
 func (k EventKind) String() string {
 	names := [...]string{"unknown", "connected", "disconnected", "moved", "slot_created", "gap", "truncate", "alien",
 		"marker", "disorder", "sentinel", "publication", "store", "mismatch", "slot_dropped"}
@@ -54,6 +54,42 @@ func (k EventKind) String() string {
 		return names[k]
 	}
 	return fmt.Sprintf("event(%d)", uint8(k))
+}
+
+// Sentence says what an event of this kind is, for the log.
+func (k EventKind) Sentence() string {
+	switch k {
+	case EventConnected:
+		return "the stream begins"
+	case EventDisconnected:
+		return "the stream has ended, or could not begin"
+	case EventMoved:
+		return "the stream is left, as the writers have another server"
+	case EventSlotCreated:
+		return "the slot was made"
+	case EventGap:
+		return "a stretch of the log was not heard"
+	case EventTruncate:
+		return "a table of the run was truncated"
+	case EventAlien:
+		return "rows of the run were changed without a marker"
+	case EventMarker:
+		return "a marker was changed, or written twice"
+	case EventDisorder:
+		return "a change came before its transaction's marker"
+	case EventSentinel:
+		return "the end transaction has come"
+	case EventPublication:
+		return "the publication lacked tables"
+	case EventStore:
+		return "the repo failed"
+	case EventMismatch:
+		return "a transaction came again with another content"
+	case EventSlotDropped:
+		return "the slot was dropped, as it held back too much of the log"
+	default:
+		return "something happened to the stream"
+	}
 }
 
 // Event is something that people should be able to read of later. It decides

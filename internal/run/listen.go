@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/pgrpo/pgrpo/capture"
+	"github.com/pgrpo/pgrpo/internal/repo"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
@@ -28,12 +29,19 @@ func (t *trial) startCapture(ctx context.Context) *listener {
 	t.made = true
 	ctx, cancel := context.WithCancel(ctx)
 	l := &listener{cancel: cancel, done: make(chan error, 1)}
+	events := startChronicle(context.WithoutCancel(ctx), t.log, func(ctx context.Context, e repo.Event) error {
+		return t.repo.AddEvent(ctx, t.record.Run, e)
+	})
 	l.capture = capture.New(capture.Config{
 		Writers: t.config.Primary, Target: t.stream, Run: t.record.Run, Slot: t.record.Slot, Workers: t.record.Workers,
 		Store: capture.InRepo(t.repo, t.record.Run, t.record.Slot), Log: t.log,
-		MaxRetained: t.config.MaxSlotRetained,
+		MaxRetained: t.config.MaxSlotRetained, Observer: events,
 	})
-	go func() { l.done <- l.capture.Run(ctx) }()
+	go func() {
+		err := l.capture.Run(ctx)
+		events.close()
+		l.done <- err
+	}()
 	return l
 }
 

@@ -127,6 +127,18 @@ func (tr *ordeal) run(warmup time.Duration, cause func(ctx context.Context) erro
 	}
 	tr.account(e, during, calm)
 	tr.stream(e)
+	tr.told(e)
+}
+
+// told looks for the events of the stream, which people read of later.
+func (tr *ordeal) told(e *Evidence) {
+	tr.t.Helper()
+	for _, kind := range []string{"connected", "sentinel"} {
+		text := tr.value(tr.repo, tr.database, fmt.Sprintf("select coalesce(max(body ->> 'text'), '') from pgrpo.event where run = %d and kind = '%s'", e.Record.Run, kind))
+		if text == "" {
+			tr.t.Errorf("the repo has no event %s", kind)
+		}
+	}
 }
 
 // watch asks the primary over and over how the stream's reader is, and fails the
