@@ -27,5 +27,5 @@ func (e *evidenceFlags) reach(ctx context.Context, from *run.Evidence, c compare
 	if !e.keep {
 		return verdict.Reach(ctx, from, c)
 	}
-	return verdict.ReachAndKeep(ctx, from, c, filepath.Join(from.Place.Dir, evidenceDir))
+	return verdict.ReachAndKeep(ctx, from, c, verdict.Keeping{Dir: filepath.Join(from.Place.Dir, evidenceDir), Version: version()})
 }

@@ -47,7 +47,7 @@ func TestClockReachesTheJudge(t *testing.T) {
 		t.Error(problem)
 	}
 	dir := filepath.Join(t.TempDir(), "evidence")
-	if _, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, dir); err != nil {
+	if _, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, verdict.Keeping{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}
 	evidence, err := source.Open(dir)

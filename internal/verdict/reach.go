@@ -24,19 +24,18 @@ import (
 // reasons. The error is for a judgement that could not be kept as a whole; the
 // report then says so too.
 func Reach(ctx context.Context, e *run.Evidence, c compare.Case) (report.Report, error) {
-	return reach(ctx, e, c, "")
+	return reach(ctx, e, c, Keeping{})
 }
 
-// ReachAndKeep reaches a verdict as [Reach] does, and keeps all evidence of it in
-// the directory dir, so that [Recheck] can judge it again. Evidence that cannot
-// be kept makes no breach undone, but a verdict inconclusive that would be met:
-// what was asked for is not there, and the report says so.
-func ReachAndKeep(ctx context.Context, e *run.Evidence, c compare.Case, dir string) (report.Report, error) {
-	return reach(ctx, e, c, dir)
+// ReachAndKeep reaches a verdict as [Reach] does, and keeps all evidence of it, so
+// that [Recheck] can judge it again. Evidence that cannot be kept makes no breach
+// undone, but a verdict inconclusive that would be met: what was asked for is not
+// there, and the report says so.
+func ReachAndKeep(ctx context.Context, e *run.Evidence, c compare.Case, k Keeping) (report.Report, error) {
+	return reach(ctx, e, c, k)
 }
 
-// reach keeps the evidence in dir, if that is named.
-func reach(ctx context.Context, e *run.Evidence, c compare.Case, dir string) (report.Report, error) {
+func reach(ctx context.Context, e *run.Evidence, c compare.Case, k Keeping) (report.Report, error) {
 	c.Run, c.Seed, c.Mix = e.Record.Run, e.Record.Seed, e.Record.Mix
 	c.SegmentBytes = segmentBytes(e.Visits)
 	found, err := newSpool(e.Place.Dir)
@@ -45,7 +44,7 @@ func reach(ctx context.Context, e *run.Evidence, c compare.Case, dir string) (re
 		e.Problems = append(e.Problems, err.Error())
 	}
 	defer found.close()
-	j := judge(ctx, e, c, found, dir)
+	j := judge(ctx, e, c, found, k)
 	r := j.told.report(c, j.facts, j.result)
 	if j.result.Verdict == compare.Met && len(e.Problems) > 0 {
 		return r, errors.New("a run with problems was judged met: this is a fault of pgrpo")
@@ -69,7 +68,7 @@ type judgement struct {
 
 // judge reads the survivor at one moment and lets the judge walk. Whatever
 // fails is a problem of the evidence.
-func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, dir string) judgement {
+func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, k Keeping) judgement {
 	streams := &source.Live{Context: ctx, Repo: e.Repo, Run: e.Record.Run, Upto: e.Account.Upto}
 	if e.NoSurvivor == nil {
 		snapshot, done, err := open(ctx, e.Survivor())
@@ -84,10 +83,10 @@ func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, d
 	if err != nil {
 		f.Problems = append(f.Problems, fmt.Sprintf("gather the evidence: %v", err))
 	}
-	if streams.Survivor != nil && c.Payload == compare.PayloadSums && dir == "" {
+	if streams.Survivor != nil && c.Payload == compare.PayloadSums && k.Dir == "" {
 		sum(ctx, e.Survivor(), streams, f.TableWorkers)
 	}
-	kept := keep(dir, e.Record.Version, c, f, streams, err)
+	kept := k.begin(c, f, streams, err)
 	result, judging := compare.Judge(c, f, kept, func(f compare.Finding) error {
 		kept.find(f)
 		return found.add(f)

@@ -53,7 +53,7 @@ func (l *loaded) keepsAndRechecks(payload compare.Payload, live report.Report) {
 	l.t.Helper()
 	c, found := compare.Case{Expect: compare.ExpectNone, Payload: payload}, l.findings()
 	dir := filepath.Join(l.t.TempDir(), "evidence")
-	kept, err := verdict.ReachAndKeep(l.t.Context(), l.evidence, c, dir)
+	kept, err := verdict.ReachAndKeep(l.t.Context(), l.evidence, c, verdict.Keeping{Dir: dir, Version: "v1"})
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -67,6 +67,9 @@ func (l *loaded) keepsAndRechecks(payload compare.Payload, live report.Report) {
 	evidence, err := source.Open(dir)
 	if err != nil {
 		l.t.Fatal(err)
+	}
+	if v := evidence.Version(); v != "v1" {
+		l.t.Errorf("kept by version %q", v)
 	}
 	again, err := verdict.Recheck(evidence, evidence.Case(), kept.Tool.Version)
 	if err != nil {
@@ -95,7 +98,7 @@ func (l *loaded) keepsAndRechecks(payload compare.Payload, live report.Report) {
 func TestEvidenceThatCannotBeKept(t *testing.T) {
 	l := load(t)
 	c := compare.Case{Expect: compare.ExpectNone}
-	nowhere := filepath.Join(t.TempDir(), "absent", "evidence")
+	nowhere := verdict.Keeping{Dir: filepath.Join(t.TempDir(), "absent", "evidence")}
 	r, err := verdict.ReachAndKeep(t.Context(), l.evidence, c, nowhere)
 	if err != nil || r.Judged() != compare.Inconclusive || len(r.Reasons) != 1 || r.Attempts.Acked < 100 {
 		t.Errorf("verdict %s, reasons %q, %d acknowledged: %v", r.Verdict, r.Reasons, r.Attempts.Acked, err)
@@ -118,7 +121,7 @@ func TestEvidenceOfWhatCouldNotBeRead(t *testing.T) {
 	}
 	e.Choice, e.NoSurvivor = compare.Choice{}, os.ErrNotExist
 	dir := filepath.Join(t.TempDir(), "evidence")
-	kept, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, dir)
+	kept, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, verdict.Keeping{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +138,7 @@ func TestEvidenceOfWhatCouldNotBeRead(t *testing.T) {
 	}
 	e.Repo.Close()
 	gone := filepath.Join(t.TempDir(), "evidence")
-	r, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, gone)
+	r, err := verdict.ReachAndKeep(t.Context(), e, compare.Case{Expect: compare.ExpectNone}, verdict.Keeping{Dir: gone})
 	if err == nil || r.Judged() != compare.Inconclusive {
 		t.Errorf("verdict %s without a repo: %v", r.Verdict, err)
 	}
