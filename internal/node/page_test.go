@@ -72,7 +72,8 @@ func readings(run txn.Run) map[string]func(context.Context, *node.Snapshot) iter
 // The deadline of an answer is the server's: a reader takes as long as it likes
 // for what it was given, and still gets all.
 func TestSlowReaderGetsAll(t *testing.T) {
-	const wait = 5 * time.Second
+	t.Parallel()
+	const wait = 10 * time.Second
 	run := nextRun()
 	dsn := paged(t, run)
 	for name, read := range readings(run) {
@@ -101,6 +102,7 @@ func TestSlowReaderGetsAll(t *testing.T) {
 
 // A server that no longer answers ends the reading with an error.
 func TestFrozenServerEndsReading(t *testing.T) {
+	t.Parallel()
 	run := nextRun()
 	dsn := paged(t, run)
 	for name, read := range readings(run) {
@@ -115,7 +117,7 @@ func TestFrozenServerEndsReading(t *testing.T) {
 			conn := connect(t, through.String())
 			s, err := node.Begin(t.Context(), conn)
 			check(t, err)
-			s.SetWait(3 * time.Second)
+			s.SetWait(5 * time.Second)
 			n := 0
 			var last error
 			for _, err := range read(t.Context(), s) {

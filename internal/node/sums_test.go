@@ -52,6 +52,7 @@ func TestBucketsAreAllSummed(t *testing.T) {
 
 // A server that no longer answers ends the summing with an error.
 func TestFrozenServerEndsSums(t *testing.T) {
+	t.Parallel()
 	run := nextRun()
 	dsn := paged(t, run)
 	link, err := relay.Listen(t.Context(), shared.Addr())
@@ -62,7 +63,7 @@ func TestFrozenServerEndsSums(t *testing.T) {
 	through.Host = link.Addr()
 	s, err := node.Begin(t.Context(), connect(t, through.String()))
 	check(t, err)
-	s.SetWait(3 * time.Second)
+	s.SetWait(5 * time.Second)
 	link.Freeze()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer time.AfterFunc(30*time.Second, cancel).Stop()

@@ -86,7 +86,7 @@ func TestFrozenRepoEndsReading(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			r, link := behind(t, name)
-			r.SetWait(3 * time.Second)
+			r.SetWait(5 * time.Second)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			n, err := count(long(r)[what](ctx), link.Freeze)
@@ -105,7 +105,7 @@ func TestFrozenRepoEndsReading(t *testing.T) {
 func TestFrozenRepoLetsAReaderGo(t *testing.T) {
 	t.Parallel()
 	r, link := behind(t, loaded(t))
-	r.SetWait(3 * time.Second)
+	r.SetWait(5 * time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for _, err := range r.Commits(ctx, run, 0) {
@@ -141,7 +141,7 @@ func TestStreamsAreNotSorted(t *testing.T) {
 // The time that a reader takes for an element is its own.
 func TestSlowReaderGetsAll(t *testing.T) {
 	t.Parallel()
-	const wait = 5 * time.Second
+	const wait = 10 * time.Second
 	name := loaded(t)
 	for what, rows := range map[string]int{"entries": 1000, "commits": 400_000, "events": 2000} {
 		t.Run(what, func(t *testing.T) {
@@ -172,7 +172,7 @@ func many(n int, before func(i int)) iter.Seq2[repo.Finding, error] {
 // an error; findings that are slow to come do not.
 func TestFrozenRepoEndsStoring(t *testing.T) {
 	t.Parallel()
-	const wait = 5 * time.Second
+	const wait = 10 * time.Second
 	_, name := fresh(t)
 	r, link := behind(t, name)
 	r.SetWait(wait)
@@ -185,6 +185,7 @@ func TestFrozenRepoEndsStoring(t *testing.T) {
 	if n := len(gather(t, r.Findings(t.Context(), run))); n != 3 {
 		t.Errorf("%d findings are stored, want 3", n)
 	}
+	r.SetWait(5 * time.Second)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	freeze := many(1_000_000, func(i int) {
