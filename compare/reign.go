@@ -104,10 +104,10 @@ func earlier(a, b *rival) *rival {
 // the old one's branch, whether the old process was met before or not. Of two
 // servers of which neither leads to the other, such as two that were promoted
 // from one primary, or two processes on what looks like one log, only acks that
-// overlap prove that both took writes at a time: each gave one that was asked
-// for after one of the other. The old one is then the one that the survivor's
-// log has left behind, or else the one that was met first. A process never
-// succeeds itself.
+// overlap prove that both took writes at a time: this one must have gone on
+// after the first ack of the old one, too. The old one is then the one that the
+// survivor's log has left behind, or else the one that was met first. A process
+// never succeeds itself.
 func (j *judge) succeeds(by, old server) certainty {
 	if by == old || by.start == old.start && by.start != 0 {
 		return notAfter
@@ -122,13 +122,13 @@ func (j *judge) succeeds(by, old server) certainty {
 	case mine && !theirs, mine == theirs && !j.metBefore(old, by):
 		return notAfter
 	}
-	return min(j.outlives(old, by), j.outlives(by, old))
+	return j.outlives(by, old)
 }
 
 // leads tells whether the survivor's log goes on from this server's.
 func (j *judge) leads(s server) bool {
 	_, rel := j.facts.Branches.Cut(s.branch, j.facts.Survivor.Branch)
-	return j.facts.Survivor.Proven && (rel == pg.Same || rel == pg.Ancestor)
+	return rel == pg.Same || rel == pg.Ancestor
 }
 
 // metBefore orders two servers by their first acks, as far as the clocks tell.
