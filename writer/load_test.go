@@ -307,6 +307,7 @@ func TestStandbyIsRefused(t *testing.T) {
 	if n := l.count(func(txn.Entry) bool { return true }); n != 0 {
 		t.Errorf("%d attempts on a standby", n)
 	}
+	check(t, standby.WaitReplayed(t.Context(), primary)) // the tables
 	check(t, primary.Kill())
 	check(t, standby.Promote(t.Context()))
 	l.untilAcked(50)

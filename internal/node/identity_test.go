@@ -21,6 +21,7 @@ func pair(t *testing.T) (box *sandbox.Sandbox, primary, standby *sandbox.Server)
 	check(t, err)
 	standby, err = box.Standby(t.Context(), "standby", primary, "")
 	check(t, err)
+	check(t, standby.WaitStreaming(t.Context(), primary))
 	return box, primary, standby
 }
 

@@ -164,8 +164,8 @@ func TestSlot(t *testing.T) {
 	if _, err := node.CreateSlot(ctx, repl, conn, name, id.VersionNum); !errors.Is(err, node.ErrSlotExists) {
 		t.Errorf("a second slot of one name: %v", err)
 	}
-	check(t, node.DropSlot(ctx, conn, name, time.Second))
-	check(t, node.DropSlot(ctx, conn, name, time.Second))
+	check(t, node.DropSlot(ctx, conn, name, 30*time.Second))
+	check(t, node.DropSlot(ctx, conn, name, 30*time.Second))
 }
 
 func TestSlotWaitsForTransactions(t *testing.T) {
@@ -191,7 +191,7 @@ func TestSlotWaitsForTransactions(t *testing.T) {
 	if _, err := node.CreateSlot(t.Context(), repl, conn, name, id.VersionNum); err != nil {
 		t.Errorf("CreateSlot afterwards: %v", err)
 	}
-	check(t, node.DropSlot(t.Context(), conn, name, time.Second))
+	check(t, node.DropSlot(t.Context(), conn, name, 30*time.Second))
 }
 
 func TestWaitForStandbys(t *testing.T) {

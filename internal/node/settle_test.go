@@ -43,7 +43,7 @@ func TestSettle(t *testing.T) {
 	}
 	exec(t, busy, "commit")
 	node.Close(left)
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for got[ids[3]] != node.RolledBack && time.Now().Before(deadline) {
 		got, err = node.Settle(ctx, conn, ids, time.Second)
 		check(t, err)

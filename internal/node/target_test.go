@@ -73,7 +73,12 @@ func TestConnectErrors(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			// Only the silent server is not waited for.
+			wait := 30 * time.Second
+			if tt.addr == silent.Addr().String() {
+				wait = 500 * time.Millisecond
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), wait)
 			defer cancel()
 			_, err := node.Connect(ctx, target(t, tt.dsn), "test")
 			if trouble.Of(err) != trouble.Unavailable {

@@ -43,7 +43,7 @@ func TestShipWaitsOnDisk(t *testing.T) {
 		})
 	}()
 	d.put(t, 0, 1, 1)
-	for deadline := time.Now().Add(20 * time.Second); stored.Load() == 0; {
+	for deadline := time.Now().Add(time.Minute); stored.Load() == 0; {
 		if time.Now().After(deadline) {
 			t.Fatal("the first entry is not stored")
 		}

@@ -64,7 +64,7 @@ func TestNPMPackage(t *testing.T) {
 }
 
 func TestPrimary(t *testing.T) {
-	ctx := within(t, 30*time.Second)
+	ctx := within(t)
 	s := sandboxtest.Open(t)
 	a, err := s.Primary(ctx, "a", map[string]string{"work_mem": "5MB"})
 	must(t, err)
@@ -106,7 +106,7 @@ func TestPrimary(t *testing.T) {
 }
 
 func TestCloseLeavesNothing(t *testing.T) {
-	ctx := within(t, 30*time.Second)
+	ctx := within(t)
 	b, err := sandboxtest.Binaries(ctx)
 	must(t, err)
 	s, err := sandbox.Open(ctx, sandbox.Config{Binaries: b})
@@ -128,7 +128,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 }
 
 func TestKeptIsReopened(t *testing.T) {
-	ctx := within(t, 30*time.Second)
+	ctx := within(t)
 	b, err := sandboxtest.Binaries(ctx)
 	must(t, err)
 	// A directory that a server user other than ours cannot reach.
@@ -210,14 +210,14 @@ func TestGuardEndsWhatAKilledProcessLeaves(t *testing.T) {
 	}
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait() // it was killed
-	eventually(t, 15*time.Second, "servers and directory gone", func() bool {
+	eventually(t, "servers and directory gone", func() bool {
 		_, err := os.Stat(facts[0])
 		return errors.Is(err, os.ErrNotExist) && vanished(facts[1:]...)
 	})
 }
 
 func TestGuardKeepsWhatIsKept(t *testing.T) {
-	ctx := within(t, 40*time.Second)
+	ctx := within(t)
 	b, err := sandboxtest.Binaries(ctx)
 	must(t, err)
 	dir := t.TempDir()
@@ -236,7 +236,7 @@ func TestGuardKeepsWhatIsKept(t *testing.T) {
 }
 
 func TestFreezeAndThaw(t *testing.T) {
-	ctx := within(t, 30*time.Second)
+	ctx := within(t)
 	v := sandboxtest.Primary(t)
 	must(t, v.Freeze())
 	if !v.Running() {
@@ -261,7 +261,7 @@ func TestFreezeAndThaw(t *testing.T) {
 // TestFailoverLosesExactlyWhatTheRelayHeld is the sandbox's purpose: a loss
 // whose size is known from outside.
 func TestFailoverLosesExactlyWhatTheRelayHeld(t *testing.T) {
-	ctx := within(t, 60*time.Second)
+	ctx := within(t)
 	s := sandboxtest.Open(t)
 	p, err := s.Primary(ctx, "p", nil)
 	must(t, err)
@@ -311,7 +311,7 @@ func TestFailoverLosesExactlyWhatTheRelayHeld(t *testing.T) {
 }
 
 func TestSwitchover(t *testing.T) {
-	ctx := within(t, 60*time.Second)
+	ctx := within(t)
 	s := sandboxtest.Open(t)
 	a, err := s.Primary(ctx, "a", nil)
 	must(t, err)

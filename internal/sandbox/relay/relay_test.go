@@ -16,6 +16,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is far more than what is waited for takes on a machine that is busy.
+const patience = 30 * time.Second
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -44,7 +47,7 @@ func dial(t *testing.T, r *relay.Relay) net.Conn {
 	c, err := net.Dial("tcp", r.Addr())
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(patience)))
 	return c
 }
 
@@ -56,17 +59,17 @@ func turnedAway(t *testing.T, r *relay.Relay) {
 		return // reset before the dial was over
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(patience)))
 	over(t, c)
 }
 
 func accept(t *testing.T, l net.Listener) net.Conn {
 	t.Helper()
-	must(t, l.(*net.TCPListener).SetDeadline(time.Now().Add(10*time.Second)))
+	must(t, l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)))
 	c, err := l.Accept()
 	must(t, err)
 	t.Cleanup(func() { _ = c.Close() })
-	must(t, c.SetDeadline(time.Now().Add(10*time.Second)))
+	must(t, c.SetDeadline(time.Now().Add(patience)))
 	return c
 }
 
@@ -102,7 +105,7 @@ func silent(t *testing.T, c net.Conn) {
 	if n != 0 || !errors.As(err, &timeout) || !timeout.Timeout() {
 		t.Fatalf("read %d bytes, %v; want silence", n, err)
 	}
-	must(t, c.SetReadDeadline(time.Now().Add(10*time.Second)))
+	must(t, c.SetReadDeadline(time.Now().Add(patience)))
 }
 
 // over reads what is left and fails the test unless the connection then ends.
@@ -158,7 +161,7 @@ func TestFreezeInterruptsABlockedWrite(t *testing.T) {
 	go func() { p.relay.Freeze(); close(frozen) }()
 	select {
 	case <-frozen:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("Freeze waits for a client that does not read")
 	}
 	p.relay.Resume()
@@ -215,7 +218,7 @@ func TestHalfCloseAndEnd(t *testing.T) {
 	pass(t, p.server, p.client, "still")
 	must(t, p.server.Close())
 	over(t, p.client)
-	for end := time.Now().Add(5 * time.Second); p.relay.Connections() != 0; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); p.relay.Connections() != 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("the relay keeps a connection that has ended")
 		}
