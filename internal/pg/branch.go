@@ -81,7 +81,7 @@ func (bs Branches) Cut(of, on BranchID) (LSN, Relation) {
 		case b.Unclear:
 			return 0, Unknown
 		case b.Parent == 0:
-			return bs.unrelated(of, on)
+			return bs.unrelated(of, b.ID)
 		case b.Parent == of:
 			return min(least, b.Fork), Ancestor
 		}
@@ -91,12 +91,13 @@ func (bs Branches) Cut(of, on BranchID) (LSN, Relation) {
 	return 0, Unknown
 }
 
-// unrelated decides between Stranger and Unknown for a branch that the chain
-// of the other does not name. Only two histories that were both read prove it
-// a stranger; other clusters always are, and a server that may not tell its
-// system is on no known one.
-func (bs Branches) unrelated(of, on BranchID) (LSN, Relation) {
-	a, b := bs[of-1], bs[on-1]
+// unrelated decides between Stranger and Unknown for a branch that the chain of
+// another does not name, as far as that is known: to root. Only two histories that
+// were both read prove it a stranger: past a root whose history was not, anything
+// may be. Other clusters always are, and a server that may not tell its system is
+// on no known one.
+func (bs Branches) unrelated(of, root BranchID) (LSN, Relation) {
+	a, b := bs[of-1], bs[root-1]
 	switch {
 	case a.System == 0 || b.System == 0:
 		return 0, Unknown
