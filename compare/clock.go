@@ -83,32 +83,49 @@ type stretch struct {
 	from, to int64
 	// demand is when something was first asked of the service in it.
 	demand int64
-	// firstLost and lastLost are when a connection was first and last lost
-	// or refused in it.
-	firstLost, lastLost int64
+	// losses are when connections were lost or refused in it, ascending.
+	losses []losses
 }
 
+// losses are times at which connections were lost or refused, each less than what
+// a clock keeps after the one before: no stretch that is kept lies between two of
+// them.
+type losses struct{ first, last int64 }
+
 func openStretch(from int64) stretch {
-	return stretch{from: from, to: math.MaxInt64, demand: math.MaxInt64, firstLost: math.MaxInt64, lastLost: math.MinInt64}
+	return stretch{from: from, to: math.MaxInt64, demand: math.MaxInt64}
 }
 
 func (s *stretch) ask(at int64) { s.demand = min(s.demand, max(at, s.from)) }
 
-func (s *stretch) lose(at int64) {
-	s.firstLost, s.lastLost = min(s.firstLost, at), max(s.lastLost, at)
+// lose adds a loss to those that are less than keep away.
+func (s *stretch) lose(at, keep int64) {
+	i := len(s.losses)
+	for i > 0 && s.losses[i-1].first > at {
+		i--
+	}
+	if i > 0 && at-s.losses[i-1].last < keep {
+		i--
+		s.losses[i].last = max(s.losses[i].last, at)
+	} else {
+		s.losses = slices.Insert(s.losses, i, losses{at, at})
+	}
+	if next := i + 1; next < len(s.losses) && s.losses[next].first-s.losses[i].last < keep {
+		s.losses[i].last = max(s.losses[i].last, s.losses[next].last)
+		s.losses = slices.Delete(s.losses, next, next+1)
+	}
 }
 
-// within is the part of s between two times. A loss is taken over only where it
-// is known to lie in that part.
+// within is the part of s between two times.
 func (s stretch) within(from, to int64) stretch {
 	part := openStretch(max(s.from, from))
 	part.to = min(s.to, to)
 	if s.demand < part.to {
 		part.ask(s.demand)
 	}
-	for _, at := range []int64{s.firstLost, s.lastLost} {
-		if part.from <= at && at <= part.to {
-			part.lose(at)
+	for _, l := range s.losses {
+		if l.first <= part.to && part.from <= l.last {
+			part.losses = append(part.losses, l)
 		}
 	}
 	return part
@@ -138,7 +155,7 @@ func (c *Clock) Add(w txn.Worker, zero time.Time, e txn.Entry) {
 	c.errors.count(e.Fault)
 	wc.tail.ask(sent)
 	if disconnects(e.Fault) {
-		wc.tail.lose(end)
+		wc.tail.lose(end, c.keep)
 	}
 	if !e.Outcome.IsAck() {
 		return
@@ -163,7 +180,7 @@ func (c *Clock) AddProbe(zero time.Time, p txn.Probe) {
 	}
 	s.ask(at)
 	if disconnects(p.Fault) {
-		s.lose(min(end, s.to))
+		s.lose(min(end, s.to), c.keep)
 	}
 }
 

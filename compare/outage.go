@@ -108,7 +108,7 @@ func (c *Clock) outages(longer int64) []Outage {
 		}
 		found = append(found, Outage{
 			From: time.Unix(0, s.from), To: time.Unix(0, s.to),
-			Open: open, Disconnected: s.firstLost != math.MaxInt64,
+			Open: open, Disconnected: len(s.losses) > 0,
 		})
 	}
 	return found
@@ -135,8 +135,7 @@ func (c *Clock) intersect(a, b []stretch) []stretch {
 		if from == math.MinInt64 || to == math.MaxInt64 || to-from >= c.keep {
 			part, other := a[i].within(from, to), b[k].within(from, to)
 			part.demand = min(part.demand, other.demand)
-			part.firstLost = min(part.firstLost, other.firstLost)
-			part.lastLost = max(part.lastLost, other.lastLost)
+			part.losses = append(part.losses, other.losses...)
 			both = append(both, part)
 		}
 		if a[i].to <= b[k].to {
