@@ -20,9 +20,12 @@ func rowsSay(marker pg.Presence) Word {
 
 // logSays is the word of the log on a captured attempt: where its commit
 // records start against the forks. Of one seen at several positions it says
-// that it survives if any does.
+// that it survives if any does, and that it is lost only if all are.
 func (j *judge) logSays(s *sight) Word {
 	word := Silent
+	if len(s.commits) > 0 {
+		word = SaysLost
+	}
 	for i := range s.commits {
 		c := &s.commits[i]
 		survives, known := j.survives(pg.Position{Branch: c.Branch, LSN: c.LSN})
@@ -30,9 +33,7 @@ func (j *judge) logSays(s *sight) Word {
 		case known && survives:
 			return SaysSurvives
 		case !known:
-			return Silent
-		default:
-			word = SaysLost
+			word = Silent
 		}
 	}
 	return word
