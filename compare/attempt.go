@@ -31,6 +31,9 @@ func (w *walk) judgeAttempt() error {
 // count counts what an entry says.
 func (j *judge) count(s *sight, fate Fate) {
 	a := &j.res.Attempts
+	if fate == FateUnknown && s.account != NeverSent {
+		j.unknown++
+	}
 	switch s.account {
 	case Acked:
 		a.Acked++
@@ -73,7 +76,8 @@ func (w *walk) byFate(s *sight, fate Fate) error {
 	case Phantom:
 		return w.find(PhantomTransaction, s, "")
 	case Alien:
-		if w.book.whole || w.allWhole {
+		// Seqs begin at 1: no account that is missing holds another.
+		if w.book.whole || w.allWhole || s.id.Seq < 1 {
 			return w.find(AlienRow, s, "")
 		}
 		w.res.Unattributed++
@@ -84,6 +88,9 @@ func (w *walk) byFate(s *sight, fate Fate) error {
 // kept makes holes of the attempts lost before on the same connection: a
 // session cannot outlive the crash that loses its commits.
 func (w *walk) kept(s *sight) error {
+	if s.entry.Conn == 0 {
+		return nil
+	}
 	for _, lost := range w.lost {
 		lost.Class = Hole
 		lost.Text = fmt.Sprintf("a later attempt of the same connection, seq %d, was kept", s.id.Seq)

@@ -102,6 +102,9 @@ func (j *judge) whatIsMissing(failure error) []string {
 	if n := r.Attempts.InDoubt.Unresolved; n > 0 && j.facts.Survivor.Proven {
 		say("%s in doubt, and may still be committed", were(n, "attempt is", "attempts are"))
 	}
+	if n := j.unknown - r.Attempts.InDoubt.Unresolved; n > 0 && j.facts.Survivor.Proven {
+		say("%s was not looked for", were(n, "attempt", "attempts"))
+	}
 	if n := r.Unattributed; n > 0 {
 		say("%s to no account, while an account is missing", were(n, "transaction on the survivor belongs", "transactions on the survivor belong"))
 	}

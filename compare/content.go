@@ -2,12 +2,14 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
-// ackedCommit is the last acked commit that a worker's stream showed.
+// ackedCommit is the last acked commit of one branch that a worker's stream
+// showed.
 type ackedCommit struct {
 	pg.Position
 	seq txn.Seq
@@ -22,8 +24,8 @@ func (w *walk) byContent(s *sight) error {
 	if err := w.order(s); err != nil {
 		return err
 	}
-	for i := range s.commits {
-		if c := &s.commits[i]; c.Seen < c.Ops {
+	for i := range s.heard {
+		if c := &s.heard[i]; c.Seen < c.Ops {
 			if err := w.find(CaptureTorn, s, fmt.Sprintf("%d of %d changes came", c.Seen, c.Ops)); err != nil {
 				return err
 			}
@@ -34,6 +36,17 @@ func (w *walk) byContent(s *sight) error {
 		return w.find(CaptureMismatch, s, why)
 	}
 	return nil
+}
+
+// otherContent tells whether two commits of one attempt at one position differ in
+// anything but the time of the commit.
+func otherContent(a, b *txn.Commit) bool {
+	if a.Branch != b.Branch || a.LSN != b.LSN {
+		return false
+	}
+	same := *a
+	same.CommittedAt = b.CommittedAt
+	return same != *b
 }
 
 // sameRecord tells whether two commits of one attempt are one record, delivered
@@ -49,26 +62,49 @@ func (j *judge) sameRecord(a, b *txn.Commit) bool {
 	return one == pg.Unknown && other == pg.Unknown
 }
 
-// order finds a commit that came before one that was acked before it was sent.
-// Only positions of one branch have an order of their own.
+// order finds a commit that came before one that was acked before it was sent:
+// before the last such on its branch, or on one that left it further on.
+// Positions that are not in one line have no order.
 func (w *walk) order(s *sight) error {
 	c, sent := &s.commits[0], s.account <= Failed
 	if len(s.commits) > 1 || !sent {
 		return nil
 	}
-	if c.Branch == w.ordered.Branch && c.LSN <= w.ordered.LSN {
-		return w.find(CaptureDisorder, s, fmt.Sprintf("it came before seq %d, which was acknowledged before this was sent", w.ordered.seq))
+	at := pg.Position{Branch: c.Branch, LSN: c.LSN}
+	at.Branch = w.facts.Branches.Owner(at)
+	for i := range w.ordered {
+		if n := &w.ordered[i]; w.precedes(at, n.Position) {
+			if err := w.find(CaptureDisorder, s, fmt.Sprintf("it came before seq %d, which was acknowledged before this was sent", n.seq)); err != nil {
+				return err
+			}
+			break
+		}
 	}
-	if s.isAck() {
-		w.ordered = ackedCommit{pg.Position{Branch: c.Branch, LSN: c.LSN}, s.id.Seq}
+	if !s.isAck() {
+		return nil
 	}
+	i := slices.IndexFunc(w.ordered, func(n ackedCommit) bool { return n.Branch == at.Branch })
+	if i < 0 {
+		i = len(w.ordered)
+		w.ordered = append(w.ordered, ackedCommit{})
+	}
+	w.ordered[i] = ackedCommit{at, s.id.Seq}
 	return nil
+}
+
+// precedes tells whether a commit is known to lie at or before another.
+func (w *walk) precedes(at, n pg.Position) bool {
+	if at.Branch == n.Branch {
+		return at.LSN <= n.LSN
+	}
+	cut, rel := w.facts.Branches.Cut(at.Branch, n.Branch)
+	return rel == pg.Ancestor && at.LSN < cut
 }
 
 // mismatch says what contradicts itself in what came of an attempt, or nothing.
 func (w *walk) mismatch(s *sight) string {
-	for i := range s.commits {
-		c := &s.commits[i]
+	for i := range s.heard {
+		c := &s.heard[i]
 		switch {
 		case c.Seen > c.Ops:
 			return fmt.Sprintf("%d changes came, the marker promises %d", c.Seen, c.Ops)
@@ -76,6 +112,8 @@ func (w *walk) mismatch(s *sight) string {
 			return "the changes that came are not those that the marker promises"
 		case s.marker == pg.Present && (s.found.Ops != c.Ops || s.found.Sum != c.Sum):
 			return "the marker that came is not the one on the survivor"
+		case slices.ContainsFunc(s.heard[:i], func(o txn.Commit) bool { return otherContent(&o, c) }):
+			return "it came again at its position with other content"
 		}
 	}
 	if len(s.commits) > 1 && w.twice(s) {

@@ -57,6 +57,8 @@ type judge struct {
 	allWhole bool
 	acks     int64
 	misfits  int64
+	// unknown counts the attempts of which it is not known whether they are there.
+	unknown int64
 	// again counts the captured commits that came on another branch as well.
 	again int64
 	// doubts are what is wrong with the accounts, in words.

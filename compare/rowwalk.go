@@ -163,7 +163,10 @@ func (w *rowWalk) row(r *txn.Content, e *plan.Expected) error {
 	}
 	switch w.marker(w.book, r.Seq) {
 	case pg.NotLooked:
-		return nil
+		if e != nil && e.Vague && e.Open.Seq != 0 {
+			return nil // it may be one of several that are open
+		}
+		return w.foreign(r)
 	case pg.Absent:
 		return w.broken(TornTransaction, r.ID, r.Seq, fmt.Sprintf("row %d is there and the marker is not", r.ID))
 	}
@@ -171,18 +174,26 @@ func (w *rowWalk) row(r *txn.Content, e *plan.Expected) error {
 }
 
 // version judges a row of another version than the expected one, whose attempt
-// was committed.
+// was committed. What an attempt did of which there is no entry is not known: it
+// may have changed a row that the plan could still change, or made a new one.
 func (w *rowWalk) version(r *txn.Content, e *plan.Expected) error {
 	switch {
-	case e != nil && e.Vague, r.Seq > w.book.ended && e == nil && r.ID >= w.replay.Planned():
+	case r.Seq > w.book.ended && e == nil && r.ID >= w.replay.Planned():
 		return w.written(r, txn.Insert, txn.Update)
+	case r.Seq > w.book.ended && e != nil && e.Vague:
+		return w.written(r, txn.Update)
 	case e == nil || r.Seq > w.book.ended || r.Seq >= e.Last.Seq:
-		return w.broken(AlienRow, r.ID, r.Seq, fmt.Sprintf("this attempt did not write row %d", r.ID))
+		return w.foreign(r)
 	case e.Last.Kind == txn.Delete:
 		return w.broken(ResurrectedRow, r.ID, e.Last.Seq, fmt.Sprintf("row %d, deleted by it, is back as seq %d wrote it", r.ID, r.Seq))
 	default:
 		return w.broken(StaleRow, r.ID, e.Last.Seq, fmt.Sprintf("row %d shows an older version, of seq %d", r.ID, r.Seq))
 	}
+}
+
+// foreign reports a row that its attempt did not write.
+func (w *rowWalk) foreign(r *txn.Content) error {
+	return w.broken(AlienRow, r.ID, r.Seq, fmt.Sprintf("this attempt did not write row %d", r.ID))
 }
 
 // written judges the content of a row whose seq is right. It must be what the
@@ -200,7 +211,7 @@ func (w *rowWalk) written(r *txn.Content, kinds ...txn.Kind) error {
 // alien judges a row that no account can know: where an account is missing it
 // may be of that.
 func (w *rowWalk) alien(r *txn.Content, why string) error {
-	if r.ID >= 0 && r.Seq >= 1 && !w.book.whole && !w.allWhole || r.ID < 0 && !w.allWhole {
+	if r.ID >= 1 && r.Seq >= 1 && !w.book.whole && !w.allWhole || r.ID < 0 && !w.allWhole {
 		w.res.UnattributedRows++
 		return nil
 	}

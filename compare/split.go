@@ -50,7 +50,7 @@ func (s Server) String() string {
 
 // bySplit finds an ack that a server gave after another one had taken over.
 func (w *walk) bySplit(s *sight) error {
-	if !s.isAck() {
+	if !s.isAck() || s.entry.Conn == 0 {
 		return nil
 	}
 	sent := s.entry.Sent

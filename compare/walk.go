@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
@@ -21,6 +22,7 @@ type sight struct {
 	min, max pg.LSN
 	marker   pg.Presence
 	found    txn.Marker   // the marker, where it is present
+	heard    []txn.Commit // all that came, by LSN
 	commits  []txn.Commit // distinct positions, by LSN
 	ops      Ops
 	log      Word
@@ -37,7 +39,8 @@ type walk struct {
 	markers *cursor[txn.Marker] // nil: not looked at
 	commits *cursor[txn.Commit]
 	sight   sight
-	buf     []txn.Commit
+	// heard and places are where the sight keeps its commits.
+	heard, places []txn.Commit
 	// conn, branch, start and lower are of the connection under way: lower is
 	// the last LSN that it was told.
 	conn   txn.Conn
@@ -52,7 +55,7 @@ type walk struct {
 	// where there are none to compare.
 	rows    rowBook
 	tally   *tally
-	ordered ackedCommit
+	ordered []ackedCommit // one for each branch
 }
 
 // walkWorker judges every attempt of a worker.
@@ -120,20 +123,16 @@ func (w *walk) ledger(s Streams, replay *plan.Replay) error {
 
 // entry judges an attempt that the ledger knows.
 func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
-	if e.Conn != w.conn {
-		w.conn, w.branch, w.lower = e.Conn, w.branchOf(w.book.driver, e.Conn), 0
-		w.start = w.startOf(w.book.driver, e.Conn)
-		w.rivals = w.contests[lineKey{w.book.driver, w.branch, w.start}]
-		w.lost = w.lost[:0]
-	}
-	if e.LSN != 0 {
-		w.lower = e.LSN
-	}
 	s := &w.sight
-	*s = sight{id: a.ID, account: Account(e.Outcome), entry: e, branch: w.branch, min: w.lower}
+	*s = sight{id: a.ID, account: Account(e.Outcome), entry: e, min: e.LSN}
+	var start pg.ProcessStart
+	if e.Conn != 0 {
+		w.reach(e)
+		s.branch, s.min, start = w.branch, w.lower, w.start
+	}
 	if s.isAck() {
 		s.ackedAt = w.book.zero.Add(e.End())
-		s.max = w.bounds.after(lineKey{w.book.driver, w.branch, w.start}, e.End())
+		s.max = w.bounds.after(lineKey{w.book.driver, s.branch, start}, e.End())
 	}
 	for _, op := range a.Ops {
 		switch op.Kind {
@@ -154,6 +153,20 @@ func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
 		w.misfits++
 	}
 	return w.judgeAttempt()
+}
+
+// reach goes on to the connection of an entry. One that is known to be of none
+// leaves the connection under way as it is.
+func (w *walk) reach(e txn.Entry) {
+	if e.Conn != w.conn {
+		w.conn, w.branch, w.lower = e.Conn, w.branchOf(w.book.driver, e.Conn), 0
+		w.start = w.startOf(w.book.driver, e.Conn)
+		w.rivals = w.contests[lineKey{w.book.driver, w.branch, w.start}]
+		w.lost = w.lost[:0]
+	}
+	if e.LSN != 0 {
+		w.lower = e.LSN
+	}
 }
 
 // tail judges the seqs that were reserved and have no entry.
@@ -229,27 +242,46 @@ func (w *walk) take(seq txn.Seq) (ops int32, err error) {
 		}
 	}
 	w.rows.note(s)
-	w.buf = w.buf[:0]
+	w.heard, w.places = w.heard[:0], w.places[:0]
 	for w.commits.ok && w.commits.seq() == seq {
-		c := w.commits.head
-		switch n := len(w.buf); {
-		case n > 0 && w.buf[n-1].Branch == c.Branch && w.buf[n-1].LSN == c.LSN:
-		case n > 0 && w.sameRecord(&w.buf[n-1], &c):
-			w.again++
-			if _, known := w.survives(pg.Position{Branch: c.Branch, LSN: c.LSN}); known {
-				w.buf[n-1] = c
-			}
-		default:
-			w.buf = append(w.buf, c)
-			if w.worker >= 0 {
-				w.res.Capture.Transactions++
-				w.res.Capture.Changes += int64(c.Seen)
-			}
-		}
+		w.deliver(&w.commits.head)
 		if err := w.commits.advance(); err != nil {
 			return 0, err
 		}
 	}
-	s.commits = w.buf
+	s.heard, s.commits = w.heard, w.places
 	return ops, nil
+}
+
+// deliver takes one commit of the stream. It is counted where its position is
+// new, and as a duplicate elsewhere.
+func (w *walk) deliver(c *txn.Commit) {
+	isNew := w.place(c)
+	w.heard = append(w.heard, *c)
+	switch {
+	case w.worker < 0:
+	case isNew:
+		w.res.Capture.Transactions++
+		w.res.Capture.Changes += int64(c.Seen)
+	default:
+		w.again++
+	}
+}
+
+// place keeps the position of a commit, and tells whether it is new. Of one record
+// on several branches it keeps one of which is known whether it survives.
+func (w *walk) place(c *txn.Commit) bool {
+	if slices.ContainsFunc(w.heard, func(h txn.Commit) bool { return h.Branch == c.Branch && h.LSN == c.LSN }) {
+		return false
+	}
+	for i := range w.places {
+		if p := &w.places[i]; w.sameRecord(p, c) {
+			if _, known := w.survives(pg.Position{Branch: c.Branch, LSN: c.LSN}); known {
+				*p = *c
+			}
+			return false
+		}
+	}
+	w.places = append(w.places, *c)
+	return true
 }
