@@ -20,9 +20,10 @@ import (
 // Workers that wait for the repo are never more than one attempt ahead of it,
 // stand still while it is away, and go on when it is back.
 func TestWorkersInStepWithTheRepo(t *testing.T) {
+	t.Parallel()
 	tr := newOrdeal(t)
 	tr.database = "postgres"
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	const run txn.Run = 77
 	workers := []txn.Worker{0, 1}
@@ -99,11 +100,14 @@ func TestWorkersInStepWithTheRepo(t *testing.T) {
 	advance(100)
 	rate := 100 / time.Since(begun).Seconds()
 	tr.must(tr.repo.Kill())
-	tr.must(within(ctx, 300*time.Millisecond))
-	still := total(seqs("seq"))
-	tr.must(within(ctx, time.Second))
-	if now := total(seqs("seq")); now != still {
-		t.Errorf("the workers went on from %d to %d while the repo was away", still, now)
+	// One attempt may be under way, or the receipt of the last one may have
+	// come just before the repo went: no worker takes a second.
+	still := seqs("seq")
+	tr.must(within(ctx, 2*time.Second))
+	for w, now := range seqs("seq") {
+		if now > still[w]+1 {
+			t.Errorf("worker %d went on from %d to %d while the repo was away", w, still[w], now)
+		}
 	}
 	tr.must(tr.repo.Start(ctx))
 	advance(50)

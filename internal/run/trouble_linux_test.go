@@ -21,6 +21,7 @@ import (
 // of the repo's server may not make files larger than those of its tables are,
 // which the server meets at the same place.
 func TestRepoDiskFull(t *testing.T) {
+	t.Parallel()
 	tr := newOrdeal(t)
 	tr.database = "trouble"
 	disk, err := mountDisk(tr)

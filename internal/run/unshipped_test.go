@@ -47,6 +47,7 @@ func (l *lines) with(text string) (n int) {
 // is told of at once and only once, and named in the verdict, which is
 // inconclusive. It ends a load whose workers wait for the repo, and no other.
 func TestRepoThatTakesNoJournal(t *testing.T) {
+	t.Parallel()
 	box := sandboxtest.Open(t)
 	var servers [2]*sandbox.Server
 	for i, name := range []string{"primary", "repo"} {
