@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/pgrpo/pgrpo/compare"
 )
 
 // usageError is a command line that cannot be carried out.
@@ -49,7 +51,8 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.PersistentFlags().StringVar(&logging.format, "log-format", logging.format, "how the log is written: text or json")
 	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
 	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
-		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand())
+		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand(),
+		selfTestCommand(logging, compare.Judge))
 	sayWhichHelp(root)
 	return root
 }

@@ -22,7 +22,7 @@ func alienPlanters() []*Planter {
 // whole tells whether the account of a worker is closed and undamaged: what it
 // does not know was never sent.
 func (p *Plot) whole(w txn.Worker) bool {
-	r, known := p.driverOf(w)
+	r, known := p.Reserve(w)
 	if !known || !r.Closed {
 		return false
 	}
@@ -66,7 +66,7 @@ func (p *Plot) anyWorker() (txn.Worker, bool) {
 // unused is a seq past all that the account of a worker covers, whose marker is
 // not there.
 func (p *Plot) unused(w txn.Worker) txn.ID {
-	r, _ := p.driverOf(w)
+	r, _ := p.Reserve(w)
 	id := txn.ID{Run: p.Case.Run, Worker: w, Seq: max(r.Upto, r.Used, txn.Seq(len(p.Ledgers[w]))) + 1 + txn.Seq(p.chance.IntN(1000))}
 	for p.there(id) || p.attempts[id] {
 		id.Seq++
@@ -99,7 +99,7 @@ func alienMarker(p *Plot) bool {
 	w, ok := p.anyWorker()
 	// What an unfinished account may have gone on to do is not known: any row
 	// may be of it.
-	if !ok || !p.whole(w) && !p.claimTable(w) {
+	if !ok || !p.whole(w) && !p.blur(w) {
 		return false
 	}
 	id := p.unused(w)

@@ -1,9 +1,11 @@
 package plant
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/pg"
@@ -59,8 +61,8 @@ type Base struct {
 	places     []place
 }
 
-// NewBase judges evidence as it is. Evidence that cannot be judged, or of which
-// holes and contradictions are found that do not follow from it, is refused.
+// NewBase judges evidence as it is. The error wraps [ErrMisjudged] if that gives
+// anything but what follows from it: such a base would spoil every round.
 func NewBase(e *Evidence, judge Judge) (*Base, error) {
 	b := &Base{
 		Evidence: e, found: map[Key]int{}, versions: map[place][]plan.Version{},
@@ -90,16 +92,51 @@ func NewBase(e *Evidence, judge Judge) (*Base, error) {
 			}
 		}
 	}
-	// Nothing planted must give what was found: a base that the rules do not
-	// explain would spoil every round.
-	o, err := b.Plot(0).Try(judge)
+	// Without anything planted, what is found must be what there is.
+	p := b.Plot(0)
+	p.want = p.plain()
+	o, err := p.Try(judge)
 	if err != nil {
 		return nil, fmt.Errorf("judge the run as it is: %w", err)
 	}
 	if len(o.Wrong) > 0 {
-		return nil, fmt.Errorf("judge the run as it is: %s", o.Wrong[0])
+		return nil, fmt.Errorf("%w: %s", ErrMisjudged, strings.Join(o.Wrong[:min(len(o.Wrong), 10)], "; "))
 	}
 	return b, nil
+}
+
+// ErrMisjudged is wrapped where a run is misjudged in which nothing was planted.
+var ErrMisjudged = errors.New("judge the run as it is")
+
+// plain are the findings that entry, marker and commits of each attempt give by
+// themselves. A run of pgrpo's own has no others: its rows fit its markers, and
+// its stream is in order.
+func (p *Plot) plain() map[Key]int {
+	found := map[Key]int{}
+	for _, a := range p.base.all {
+		e, _ := p.entry(a.ID)
+		key := Key{Worker: a.Worker, Seq: a.Seq}
+		find := func(class compare.Class) {
+			key.Class = class
+			found[key]++
+		}
+		shown := p.commitsOf(a.ID) > 0
+		switch there := p.rowsSay(a.ID); {
+		case there == lost && e.Outcome == txn.Acked:
+			find(compare.LostTransaction)
+		case there == lost && e.Outcome == txn.AckedUnreplicated:
+			find(compare.LostUnreplicated)
+		case there == lives && e.Outcome == txn.Failed:
+			find(compare.PhantomTransaction)
+		}
+		switch there := p.rowsSay(a.ID); {
+		case there == lost && shown:
+			find(compare.CapturedLost)
+		case there == lives && !shown:
+			find(compare.CaptureGap)
+		}
+	}
+	return found
 }
 
 func keyOf(f compare.Finding) Key { return Key{f.Class, f.Worker, f.Seq, f.Row} }
@@ -151,8 +188,8 @@ func (b *Base) content(at place, v plan.Version) txn.Content {
 	}
 }
 
-// driverOf is the driver that accounts for a worker; false where none does.
-func (e *Evidence) driverOf(w txn.Worker) (txn.Reserve, bool) {
+// Reserve is who accounts for a worker, and how far; false where nobody does.
+func (e *Evidence) Reserve(w txn.Worker) (txn.Reserve, bool) {
 	i := slices.IndexFunc(e.Facts.Reserves, func(r txn.Reserve) bool { return r.Worker == w })
 	if i < 0 {
 		return txn.Reserve{}, false

@@ -15,6 +15,9 @@ func historyPlanters() []*Planter {
 			Name: "fork moved back over what survived", Reach: Whole,
 			Classes: []compare.Class{compare.WitnessDisagreement}, plant: forkBack,
 		}, {
+			Name: "fork moved back over what survived, and was not captured", Reach: Whole,
+			Classes: []compare.Class{compare.WitnessDisagreement}, plant: forkBackUnseen,
+		}, {
 			Name: "fork moved on over what was lost", Reach: Whole,
 			Classes: []compare.Class{compare.WitnessDisagreement, compare.Hole}, plant: forkOn,
 		},
@@ -67,35 +70,59 @@ const fewMoved = 10
 // starts at the fork is not part of the new branch.
 func forkBack(p *Plot) bool {
 	b := p.fork()
-	if b == nil {
+	c, ok := p.belowFork(b)
+	if !ok {
 		return false
 	}
-	commits, below := p.aroundFork(b)
-	first := max(0, below-fewMoved)
-	if first == below {
-		return false
-	}
-	c := commits[first+p.chance.IntN(below-first)]
-	if !p.there(c.ID) {
-		return false
-	}
-	b.Fork = c.LSN
+	b.Fork, p.moved = c.LSN, true
 	p.attempts[c.ID] = true
 	p.certain(compare.WitnessDisagreement, c.ID)
 	return true
 }
 
+// forkBackUnseen moves it back to what the client was told of an attempt, which
+// the stream did not show: what the client knows then contradicts the rows.
+func forkBackUnseen(p *Plot) bool {
+	b := p.fork()
+	c, ok := p.belowFork(b)
+	e, known := p.entry(c.ID)
+	if !ok || !known || !e.Outcome.IsAck() || e.LSN == 0 {
+		return false
+	}
+	b.Fork, p.moved = e.LSN, true
+	p.attempts[c.ID] = true
+	p.forget(c.ID)
+	p.of(compare.CaptureGap, c.ID)
+	p.certain(compare.WitnessDisagreement, c.ID)
+	return true
+}
+
+// belowFork gives one of the last commits below the fork whose transaction is
+// there.
+func (p *Plot) belowFork(b *pg.Branch) (txn.Commit, bool) {
+	if b == nil || p.moved {
+		return txn.Commit{}, false
+	}
+	commits, below := p.aroundFork(b)
+	first := max(0, below-fewMoved)
+	if first == below {
+		return txn.Commit{}, false
+	}
+	c := commits[first+p.chance.IntN(below-first)]
+	return c, p.there(c.ID)
+}
+
 // forkOn moves the fork to the byte after the start of a record that was lost.
 func forkOn(p *Plot) bool {
 	b := p.fork()
-	if b == nil {
+	if b == nil || p.moved {
 		return false
 	}
 	commits, below := p.aroundFork(b)
 	if n := min(fewMoved, len(commits)-below); n > 0 {
 		c := commits[below+p.chance.IntN(n)]
 		if e, known := p.entry(c.ID); known && e.Outcome.IsAck() && p.rowsSay(c.ID) == lost {
-			b.Fork = c.LSN + 1
+			b.Fork, p.moved = c.LSN+1, true
 			p.attempts[c.ID] = true
 			p.certain(compare.WitnessDisagreement, c.ID)
 			p.certain(compare.Hole, c.ID)

@@ -99,8 +99,8 @@ func splitBrain(p *Plot) bool {
 	}
 	var old txn.Conn
 	a := p.find(func(a *attempt, e txn.Entry) bool {
-		r, _ := p.driverOf(a.Worker)
-		fr, _ := p.driverOf(first.Worker)
+		r, _ := p.Reserve(a.Worker)
+		fr, _ := p.Reserve(first.Worker)
 		if a.ID == first || r.Driver != fr.Driver || e.Outcome != txn.Acked || e.Sent <= from.End() || !p.keptWhole(a, e) {
 			return false
 		}
@@ -127,7 +127,7 @@ func splitBrain(p *Plot) bool {
 // driver.
 func (p *Plot) firstAck(branch pg.BranchID) (id txn.ID, entry txn.Entry) {
 	for _, w := range slices.Sorted(maps.Keys(p.Ledgers)) {
-		r, _ := p.driverOf(w)
+		r, _ := p.Reserve(w)
 		for i, e := range p.Ledgers[w] {
 			if e.Outcome.IsAck() && p.branchOf(r.Driver, e.Conn) == branch && (id == (txn.ID{}) || e.End() < entry.End()) {
 				id, entry = txn.ID{Run: p.Case.Run, Worker: w, Seq: txn.Seq(i + 1)}, e
@@ -161,17 +161,20 @@ func cutTails(p *Plot) bool {
 			keep[r.Worker] = n - p.chance.IntN(min(n, 5))
 		}
 	}
-	return p.Cut(d.ID, keep)
+	if !p.Shorten(keep) {
+		return false
+	}
+	p.Unclose(d.ID)
+	return true
 }
 
-// Cut ends the account of a driver before its closed record: of each of its
-// workers only so many entries are left as keep says, all of them where it says
-// nothing. It is false where more than kept transactions would be cut off, or
-// where something else was planted in them.
+// Shorten leaves of each worker's ledger only so many entries as keep says, all
+// of them where it says nothing. It is false where more than kept transactions
+// would be cut off, or where something else was planted in them.
 //
 // What is cut off turned out committed, where it is there, and may be of any
-// row. Nothing is proven any more.
-func (p *Plot) Cut(d txn.Driver, keep map[txn.Worker]int) bool {
+// row.
+func (p *Plot) Shorten(keep map[txn.Worker]int) bool {
 	for w, n := range keep {
 		if n < len(p.Ledgers[w]) && !p.mayCut(w, n) {
 			return false
@@ -181,12 +184,17 @@ func (p *Plot) Cut(d txn.Driver, keep map[txn.Worker]int) bool {
 		if n >= len(p.Ledgers[w]) {
 			continue
 		}
-		p.tables[w] = true
+		p.blur(w)
 		for i := n; i < len(p.Ledgers[w]); i++ {
 			p.attempts[txn.ID{Run: p.Case.Run, Worker: w, Seq: txn.Seq(i + 1)}] = true
 		}
 		p.Ledgers[w] = p.Ledgers[w][:n]
 	}
+	return true
+}
+
+// Unclose takes the closed record of a driver's account away.
+func (p *Plot) Unclose(d txn.Driver) {
 	for i := range p.Facts.Drivers {
 		if p.Facts.Drivers[i].ID == d {
 			p.Facts.Drivers[i].Closed = false
@@ -198,19 +206,18 @@ func (p *Plot) Cut(d txn.Driver, keep map[txn.Worker]int) bool {
 		}
 	}
 	p.doubt("an account has no end")
-	return true
 }
 
 // mayCut tells whether the entries of a worker past the first n are of kept
 // transactions in which nothing was planted.
 func (p *Plot) mayCut(w txn.Worker, n int) bool {
-	if p.tables[w] {
-		return false
-	}
 	for at := range p.rows {
 		if at.worker == w {
 			return false
 		}
+	}
+	if p.tables[w] && !p.vague[w] {
+		return false
 	}
 	for at := range p.base.markedRows {
 		if at.worker == w {
@@ -250,6 +257,9 @@ func (p *Plot) Break(w txn.Worker, after int) {
 // there of it.
 func loseAccount(p *Plot) bool {
 	w, ok := p.anyWorker()
+	for id := range p.attempts {
+		ok = ok && id.Worker != w
+	}
 	if !ok || p.Broken[w] != nil || len(p.Facts.Reserves) < 2 || !slices.Contains(p.Facts.Workers, w) || !p.claimTable(w) {
 		return false
 	}

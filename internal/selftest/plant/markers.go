@@ -38,6 +38,8 @@ func markerPlanters() []*Planter {
 		}, {
 			Name: "lost transaction brought back", Reach: Local, plant: bringBack,
 		}, {
+			Name: "lost transaction taken out of the stream", Reach: Local, plant: loseFromStream,
+		}, {
 			Name: "failed transaction put there whole", Reach: Local,
 			Classes: []compare.Class{compare.PhantomTransaction}, plant: phantom,
 		}, {
@@ -85,10 +87,7 @@ func (p *Plot) lose(fits func(*attempt, txn.Entry) bool) bool {
 }
 
 func loseFromBoth(p *Plot) bool {
-	a := p.find(func(a *attempt, e txn.Entry) bool {
-		r, _ := p.driverOf(a.Worker)
-		return p.keptWhole(a, e) && e.Outcome == txn.Acked && p.branchOf(r.Driver, e.Conn) == p.Facts.Survivor.Branch
-	})
+	a := p.find(func(a *attempt, e txn.Entry) bool { return p.keptWhole(a, e) && e.Outcome == txn.Acked })
 	if a == nil {
 		return false
 	}
@@ -204,6 +203,21 @@ func bringBack(p *Plot) bool {
 	if p.commitsOf(a.ID) == 0 {
 		p.of(compare.CaptureGap, a.ID)
 	}
+	return true
+}
+
+// loseFromStream leaves only what the client was told to say where a lost
+// transaction was.
+func loseFromStream(p *Plot) bool {
+	a := p.search(func(a *attempt, e txn.Entry) bool {
+		return e.Outcome.IsAck() && p.rowsSay(a.ID) == lost && p.commitsOf(a.ID) > 0
+	})
+	if a == nil {
+		return false
+	}
+	p.attempts[a.ID] = true
+	p.forget(a.ID)
+	p.undo(compare.CapturedLost, a.ID)
 	return true
 }
 

@@ -37,6 +37,13 @@ func Planters() []*Planter {
 		ledgerPlanters(), accountPlanters(), historyPlanters())
 }
 
+// Custom is a planter of another package, of what one process told of itself. It
+// may alter a plot by its exported methods alone, and leaves it as it was where
+// it says false.
+func Custom(name string, plant func(*Plot) bool) *Planter {
+	return &Planter{Name: name, Reach: Account, plant: plant}
+}
+
 // Plant plants in the plot; false where the run has no place for it. It then
 // leaves the plot as it was.
 func (pl *Planter) Plant(p *Plot) bool {

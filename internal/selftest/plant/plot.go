@@ -27,6 +27,8 @@ type Plot struct {
 	attempts map[txn.ID]bool
 	rows     map[place]bool
 	tables   map[txn.Worker]bool
+	// vague are the claimed tables of which nothing can be found any more.
+	vague map[txn.Worker]bool
 	// strange counts the markers and rows that a missing or unfinished account
 	// may explain.
 	strange, strangeRows int64
@@ -34,7 +36,10 @@ type Plot struct {
 	doubts []string
 	// stopped says that judging cannot come to its end.
 	stopped bool
+	// moved says that a fork was moved; a second move might undo the first.
+	moved   bool
 	planted []*Planter
+	faults  []string
 
 	// bounds, firsts and shown are made of the evidence when all is planted.
 	bounds map[lineKey]*told
@@ -48,6 +53,7 @@ func (b *Base) Plot(seed uint64) *Plot {
 		Evidence: b.clone(), base: b, chance: rand.New(rand.NewPCG(seed, 0x70677270)),
 		want: map[Key]int{}, sure: map[Key]bool{}, besideMarker: map[Key]bool{},
 		attempts: map[txn.ID]bool{}, rows: map[place]bool{}, tables: map[txn.Worker]bool{},
+		vague:   map[txn.Worker]bool{},
 		strange: b.Result.Unattributed, strangeRows: b.Result.UnattributedRows,
 	}
 	for key, n := range b.found {
@@ -63,6 +69,13 @@ func (b *Base) Plot(seed uint64) *Plot {
 
 // Planters are those that planted here, in their order.
 func (p *Plot) Planters() []*Planter { return p.planted }
+
+// Chance is where all chance of the plot comes from.
+func (p *Plot) Chance() *rand.Rand { return p.chance }
+
+// Fault says that what a planter used went wrong by itself: the plot's outcome is
+// wrong then, whatever the judge says.
+func (p *Plot) Fault(what string) { p.faults = append(p.faults, what) }
 
 // promise notes a finding that must follow.
 func (p *Plot) promise(k Key) { p.want[k]++ }
@@ -167,6 +180,9 @@ func (p *Plot) claim(a *attempt) {
 
 // claimTable takes all rows of a worker; false if any is claimed.
 func (p *Plot) claimTable(w txn.Worker) bool {
+	if p.tables[w] {
+		return false
+	}
 	for at := range p.rows {
 		if at.worker == w {
 			return false
@@ -174,6 +190,13 @@ func (p *Plot) claimTable(w txn.Worker) bool {
 	}
 	p.tables[w] = true
 	return true
+}
+
+// blur takes all rows of a worker because any of them may be of a transaction
+// that has no entry; false if anything else was done to one of them.
+func (p *Plot) blur(w txn.Worker) bool {
+	p.vague[w] = p.vague[w] || p.claimTable(w)
+	return p.vague[w]
 }
 
 // alive lists the versions of a row whose attempts are on the survivor.

@@ -16,6 +16,7 @@ func streamPlanters() []*Planter {
 		{Name: "captured marker altered with its changes", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: alterPromise},
 		{Name: "transaction captured at a second position", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: twice},
 		{Name: "two transactions captured in the wrong order", Reach: Local, Classes: []compare.Class{compare.CaptureDisorder}, plant: disorder},
+		{Name: "two transactions captured at one position", Reach: Local, Classes: []compare.Class{compare.CaptureDisorder}, plant: onePosition},
 		{Name: "transactions delivered again", Reach: Local, Classes: []compare.Class{compare.CaptureDuplicate}, plant: deliverAgain},
 	}
 }
@@ -124,17 +125,48 @@ func twice(p *Plot) bool {
 	}
 	p.attempts[a.ID] = true
 	again := p.commits(a.ID)[0]
-	again.LSN, again.End, again.Xid = again.LSN+8, again.End+8, again.Xid+1
+	if b := p.fork(); b != nil && again.Branch == b.ID && again.LSN > b.Fork && p.chance.IntN(2) == 0 {
+		// Where it was lost: it survives all the same.
+		again.Branch, again.LSN, again.End = b.Parent, b.Fork, b.Fork+8
+	} else {
+		again.LSN, again.End = again.LSN+8, again.End+8
+	}
+	again.Xid++
 	p.Stream[a.Worker] = append(p.Stream[a.Worker], again)
 	p.of(compare.CaptureMismatch, a.ID)
 	return true
 }
 
-// disorder exchanges the positions of two attempts of a worker of which the one
-// was acked before the other was sent. No other captured attempt lies between.
+// disorder exchanges the positions of two neighbours.
 func disorder(p *Plot) bool {
-	var next *attempt
-	a := p.find(func(a *attempt, e txn.Entry) bool {
+	a, next := p.neighbours()
+	if a == nil {
+		return false
+	}
+	first, second := p.commits(a.ID)[0], p.commits(next.ID)[0]
+	p.edit(a.ID, func(c *txn.Commit) { c.LSN, c.End = second.LSN, second.End })
+	p.edit(next.ID, func(c *txn.Commit) { c.LSN, c.End = first.LSN, first.End })
+	p.of(compare.CaptureDisorder, next.ID)
+	return true
+}
+
+// onePosition lets the later of two neighbours come where the earlier one did.
+func onePosition(p *Plot) bool {
+	a, next := p.neighbours()
+	if a == nil {
+		return false
+	}
+	first := p.commits(a.ID)[0]
+	p.edit(next.ID, func(c *txn.Commit) { c.LSN, c.End = first.LSN, first.End })
+	p.of(compare.CaptureDisorder, next.ID)
+	return true
+}
+
+// neighbours claims two attempts of a worker, captured on one branch and on one
+// side of each fork, of which the one was acked before the other was sent. No
+// other captured attempt of the worker lies between. Nil if there are none.
+func (p *Plot) neighbours() (a, next *attempt) {
+	a = p.find(func(a *attempt, e txn.Entry) bool {
 		next = nil
 		if !p.keptAndShown(a, e) {
 			return false
@@ -152,19 +184,15 @@ func disorder(p *Plot) bool {
 					next = b
 				}
 			}
-			return next != nil
+			break
 		}
-		return false
+		return next != nil
 	})
 	if a == nil {
-		return false
+		return nil, nil
 	}
-	first, second := p.commits(a.ID)[0], p.commits(next.ID)[0]
-	p.edit(a.ID, func(c *txn.Commit) { c.LSN, c.End = second.LSN, second.End })
-	p.edit(next.ID, func(c *txn.Commit) { c.LSN, c.End = first.LSN, first.End })
 	p.attempts[a.ID], p.attempts[next.ID] = true, true
-	p.of(compare.CaptureDisorder, next.ID)
-	return true
+	return a, next
 }
 
 func deliverAgain(p *Plot) bool {

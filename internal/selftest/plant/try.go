@@ -34,7 +34,7 @@ func (p *Plot) Try(judge Judge) (Outcome, error) {
 		found[keyOf(f)]++
 		return nil
 	})
-	var o Outcome
+	o := Outcome{Wrong: p.faults}
 	p.choose(&o)
 	for key, n := range want {
 		planted := max(0, n-p.base.found[key])

@@ -106,7 +106,7 @@ func boundsOf(e *Evidence) map[lineKey]*told {
 	}
 	all := map[lineKey][]one{}
 	for w, entries := range e.Ledgers {
-		r, _ := e.driverOf(w)
+		r, _ := e.Reserve(w)
 		for _, entry := range entries {
 			if key := e.line(r.Driver, entry.Conn); entry.LSN != 0 && key.branch != 0 && key.start != 0 {
 				all[key] = append(all[key], one{entry.Sent, entry.LSN})
@@ -158,7 +158,7 @@ const grain = 10 * time.Millisecond
 // clientSays is the word of the LSNs that the client was told, of an acked
 // attempt that was not captured. It is sure where it does not hang on the grain.
 func (p *Plot) clientSays(w txn.Worker, e txn.Entry, min pg.LSN) (said word, sure bool) {
-	r, _ := p.driverOf(w)
+	r, _ := p.Reserve(w)
 	key := p.line(r.Driver, e.Conn)
 	if !e.Outcome.IsAck() || key.branch == 0 || key.branch == p.Facts.Survivor.Branch {
 		return silent, true
@@ -251,7 +251,7 @@ func (e *Evidence) announced(id txn.ID) bool {
 // was promoted, and sent after that one's first ack was there. Only one driver's
 // own clock tells.
 func (p *Plot) late(w txn.Worker, e txn.Entry) bool {
-	r, _ := p.driverOf(w)
+	r, _ := p.Reserve(w)
 	old := p.line(r.Driver, e.Conn)
 	if !e.Outcome.IsAck() || old.branch == 0 {
 		return false
@@ -280,7 +280,7 @@ func (p *Plot) takeovers() map[pg.BranchID]ack {
 	firsts := map[pg.BranchID]ack{}
 	for _, b := range p.Facts.Branches {
 		if id, e := p.firstAck(b.ID); id != (txn.ID{}) {
-			r, _ := p.driverOf(id.Worker)
+			r, _ := p.Reserve(id.Worker)
 			firsts[b.ID] = ack{r.Driver, e}
 		}
 	}
