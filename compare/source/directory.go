@@ -173,7 +173,7 @@ func (d *Directory) Commits(w txn.Worker) iter.Seq2[txn.Commit, error] { return 
 func (d *Directory) Buckets(w txn.Worker) ([]txn.Bucket, error) { return d.keptBuckets(w) }
 
 // Rows gives the worker's surviving rows with ids from first to last by
-// ascending id.
+// ascending id. Each call reads the file from its start.
 func (d *Directory) Rows(w txn.Worker, first, last txn.RowID) iter.Seq2[txn.Row, error] {
 	return d.keptRows(w, first, last)
 }

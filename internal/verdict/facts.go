@@ -1,6 +1,7 @@
 // Package verdict is where evidence becomes a report: it hands the judge what
-// the repo and the survivor hold, keeps every finding, and renders the result.
-// Whatever fails on the way makes the verdict inconclusive, never met.
+// the repo and the survivor hold, or what a directory keeps of them, keeps every
+// finding, and renders the result. Whatever fails on the way makes the verdict
+// inconclusive, never met.
 package verdict
 
 import (
