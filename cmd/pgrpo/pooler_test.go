@@ -1,14 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/pgrpo/pgrpo/compare/report"
 	"github.com/pgrpo/pgrpo/internal/run"
@@ -134,19 +131,20 @@ func failoverBehindPooler(t *testing.T, settings map[string]string, more func(*s
 func TestPrimaryNotFencedBehindPooler(t *testing.T) {
 	c, repo := openCluster(t)
 	pool := pooled(t, sandboxOf(t), c.Primary, nil)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		if err := movedUnfenced(ctx, c, pool); err != nil {
-			t.Error(err)
-		}
-	})
 	runDir := t.TempDir()
-	r := pgrpo(t, "run", "--primary-pgdsn", pool.DSN("postgres"), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
-		"--standby-pgdsn", c.Primary.DSN("postgres"), "--standby-pgdsn", c.Standby.DSN("postgres"),
-		"--parallel-workers=5", "--rate=300", "--warmup-duration=500ms", "--duration=20s")
-	wait.Wait()
+	r := during(t, []string{
+		"--primary-pgdsn", pool.DSN("postgres"), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
+		"--standby-pgdsn", c.Primary.DSN("postgres"), "--standby-pgdsn", c.Standby.DSN("postgres"), "--parallel-workers=5", "--rate=300",
+	},
+		func() error { return untilMarkers(t.Context(), c.Primary, 200) },
+		func() error { c.Link.Freeze(); return untilMore(t.Context(), c.Primary, 50) },
+		func() error {
+			return errors.Join(c.Standby.Promote(t.Context()), pool.Retarget(t.Context(), c.Standby))
+		},
+		func() error {
+			return untilHolds(t.Context(), c.Standby, "select count(*) > 0 from pg_replication_slots where slot_type = 'logical' and active")
+		},
+		func() error { return untilMore(t.Context(), c.Standby, 100) })
 	rep := judged(t, runDir)
 	if r.status != 1 || rep.RPO.Transactions == 0 || !rep.Witnesses.Agree || !rep.Witnesses.Log.Heard || !rep.Capture.Complete {
 		t.Errorf("status %d, %d lost, witnesses %+v, capture %+v", r.status, rep.RPO.Transactions, rep.Witnesses, rep.Capture)
@@ -157,39 +155,5 @@ func TestPrimaryNotFencedBehindPooler(t *testing.T) {
 	}
 	if roles[c.Primary.Addr()] != "zombie" || roles[c.Standby.Addr()] == "zombie" {
 		t.Errorf("nodes %v", roles)
-	}
-}
-
-// movedUnfenced freezes replication under the load, promotes the standby and
-// moves the pooler to it, and waits until the stream is read there.
-func movedUnfenced(ctx context.Context, c *scenario.Cluster, pool *sandbox.Pooler) error {
-	if err := untilMarkers(ctx, c.Primary, 200); err != nil {
-		return err
-	}
-	c.Link.Freeze()
-	text, err := c.Primary.Value(ctx, "select count(*) + 50 from pgrpo.marker")
-	if err != nil {
-		return err
-	}
-	var more int
-	if _, err := fmt.Sscan(text, &more); err != nil {
-		return err
-	}
-	if err := untilMarkers(ctx, c.Primary, more); err != nil {
-		return err
-	}
-	if err := errors.Join(c.Standby.Promote(ctx), pool.Retarget(ctx, c.Standby)); err != nil {
-		return err
-	}
-	for {
-		active, err := c.Standby.Value(ctx, "select count(*) from pg_replication_slots where slot_type = 'logical' and active")
-		if err != nil || active != "0" {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("nobody reads from the new primary: %w", context.Cause(ctx))
-		case <-time.After(20 * time.Millisecond):
-		}
 	}
 }

@@ -83,19 +83,25 @@ func lose(ctx context.Context, c *scenario.Cluster) error {
 }
 
 // failedOver runs a load through a failover with a loss, after which the
-// endpoint is moved. It is interrupted when the new primary has taken some of it.
+// endpoint is moved, until the new primary has taken some of it.
 func failedOver(t *testing.T, c *scenario.Cluster, move func() error, args ...string) result {
+	t.Helper()
+	return during(t, args,
+		func() error { return untilMarkers(t.Context(), c.Primary, 200) },
+		func() error { return lose(t.Context(), c) },
+		move,
+		func() error { return untilMore(t.Context(), c.Standby, 100) })
+}
+
+// during runs a load that is interrupted when all has been done beside it, one
+// deed after the other.
+func during(t *testing.T, args []string, deeds ...func() error) result {
 	t.Helper()
 	ctx, interrupt := context.WithCancelCause(t.Context())
 	var wait sync.WaitGroup
 	wait.Go(func() {
 		defer interrupt(errInterrupted)
-		for _, do := range []func() error{
-			func() error { return untilMarkers(t.Context(), c.Primary, 200) },
-			func() error { return lose(t.Context(), c) },
-			move,
-			func() error { return untilMore(t.Context(), c.Standby, 100) },
-		} {
+		for _, do := range deeds {
 			if err := do(); err != nil {
 				t.Error(err)
 				return
