@@ -84,7 +84,7 @@ func newBench(t *testing.T, server *sandbox.Server, s sequence, change func(*Con
 	_, err = node.Init(t.Context(), b.admin, b.config.Workers)
 	check(t, err)
 	b.config.Mix, b.config.Seed, b.config.Log = s.mix(), s.seed(number), quiet()
-	b.config.ConnectTimeout, b.config.StatementTimeout = generous, generous
+	b.config.ConnectTimeout, b.config.StatementTimeout = patience, patience
 	if change != nil {
 		change(&b.config)
 	}

@@ -73,7 +73,7 @@ func role(options string) func(*bench) {
 		was := b.worker.target
 		as, err := node.Parse(fmt.Sprintf("host=127.0.0.1 port=%d user=%s dbname=postgres sslmode=disable", b.relay.Port(), name))
 		check(b.t, err)
-		b.worker.target = as.WithTimeout(generous).WithoutCancel()
+		b.worker.target = as.WithTimeout(patience).WithoutCancel()
 		b.later(func() { b.worker.target = was; b.sql("drop role " + name) })
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
-// patient is a timeout that an attempt is to reach, but not before the server
+// patient is a timeout like brief, but it is not to be reached before the server
 // has answered.
 const patient = 3 * time.Second
 
@@ -289,7 +289,7 @@ func (b *bench) forsake() {
 
 // closedByPeer waits until the worker's socket knows that its peer is gone.
 func closedByPeer(b *bench) {
-	check(b.t, b.worker.session.conn.SetReadDeadline(time.Now().Add(generous)))
+	check(b.t, b.worker.session.conn.SetReadDeadline(time.Now().Add(patience)))
 	if _, err := b.worker.session.conn.Read(make([]byte, 1)); err == nil {
 		b.t.Fatal("the connection is open")
 	}

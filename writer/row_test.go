@@ -8,12 +8,8 @@ import (
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
-// generous is a timeout that no attempt of a test is to reach; brief is one
-// that it is.
-const (
-	generous = 30 * time.Second
-	brief    = 400 * time.Millisecond
-)
+// brief is a timeout that an attempt of a test is to reach.
+const brief = time.Second
 
 // presence is whether the server has a transaction.
 type presence string
@@ -150,7 +146,7 @@ func (b *bench) send(meanwhile func(*bench)) {
 	select {
 	case err := <-ended:
 		check(b.t, err)
-	case <-time.After(2 * generous):
+	case <-time.After(2 * patience):
 		b.t.Fatal("the attempt does not end")
 	}
 }

@@ -35,7 +35,7 @@ func sendInto(b *bench) (sent func()) {
 	return func() {
 		select {
 		case <-wrote:
-		case <-time.After(generous):
+		case <-time.After(patience):
 			b.t.Fatal("nothing was sent")
 		}
 	}
@@ -70,7 +70,7 @@ func TestEndedWhileWriting(t *testing.T) {
 		end     func(*bench)
 		fault   txn.Fault
 	}{
-		{"reset", generous, func(b *bench) { b.relay.Sever() }, txn.Reset},
+		{"reset", patience, func(b *bench) { b.relay.Sever() }, txn.Reset},
 		{"deadline", patient, nil, txn.Timeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

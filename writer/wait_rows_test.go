@@ -92,7 +92,7 @@ func TestWaitRows(t *testing.T) {
 		},
 		{
 			name:    "57014 by statement_timeout",
-			arrange: after(setting("statement_timeout = 50"), locked(atOnce)),
+			arrange: after(setting("statement_timeout = 1000"), locked(atOnce)),
 			spoken:  [2]string{"EZ", "CEZCZ"},
 			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, "57014"), life: lives, there: absent,
 		},
@@ -158,7 +158,7 @@ func TestWaitRows(t *testing.T) {
 	if major >= 17 {
 		rows = append(rows, row{
 			name:    "25P04 in a statement",
-			arrange: after(setting("transaction_timeout = 50"), locked(atOnce)),
+			arrange: after(setting("transaction_timeout = 1000"), locked(atOnce)),
 			spoken:  [2]string{"E", "CE"},
 			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, "25P04"), life: lost, there: absent,
 		})
@@ -219,10 +219,10 @@ func TestReplicationWaitRows(t *testing.T) {
 		{
 			// No such wait is ended by the server's own deadline.
 			name:    "statement_timeout, and then heard of again",
-			arrange: after(deaf, setting("statement_timeout = 300")),
+			arrange: after(deaf, setting("statement_timeout = 1000")),
 			meanwhile: waiting(func(b *bench) {
 				until(b.t, "a wait past statement_timeout", func() bool {
-					return b.number("select count(*) from pg_stat_activity where wait_event = 'SyncRep' and clock_timestamp() - query_start > '1 s' and application_name = "+b.name()) > 0
+					return b.number("select count(*) from pg_stat_activity where wait_event = 'SyncRep' and clock_timestamp() - query_start > '2 s' and application_name = "+b.name()) > 0
 				})
 				link.Resume()
 			}),
