@@ -51,7 +51,11 @@ func edited(w which, edit relay.Script) func(*bench) {
 
 // failure is an error as a server sends it, in English.
 func failure(severity, state string) []byte {
-	b, err := (&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: state, Message: "scripted"}).Encode(nil)
+	return encoded(&pgproto3.ErrorResponse{Severity: severity, SeverityUnlocalized: severity, Code: state, Message: "scripted"})
+}
+
+func encoded(m pgproto3.Message) []byte {
+	b, err := m.Encode(nil)
 	if err != nil {
 		panic(err)
 	}
@@ -67,11 +71,18 @@ func translated(severity, unlocalized string) func(*bench) {
 			panic(err)
 		}
 		e.Severity, e.SeverityUnlocalized = severity, unlocalized
-		b, err := e.Encode(nil)
-		if err != nil {
+		return relay.Answer{Send: encoded(&e)}
+	})
+}
+
+// reshaped gives the server's rows other columns.
+func reshaped(change func([][]byte) [][]byte) func(*bench) {
+	return edited(is('D'), func(m relay.Message) relay.Answer {
+		var r pgproto3.DataRow
+		if err := r.Decode(m.Body()); err != nil {
 			panic(err)
 		}
-		return relay.Answer{Send: b}
+		return relay.Answer{Send: encoded(&pgproto3.DataRow{Values: change(r.Values)})}
 	})
 }
 
@@ -186,8 +197,18 @@ func TestPeerRows(t *testing.T) {
 			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
 		},
 		{
-			name:    "rows of another form",
-			arrange: instead(is('D'), relay.NewMessage('D', []byte{0, 1, 0, 0, 0, 1, 'x'})...),
+			name:    "rows with a column too few",
+			arrange: reshaped(func(v [][]byte) [][]byte { return v[:len(v)-1] }),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "rows with a column too many",
+			arrange: reshaped(func(v [][]byte) [][]byte { return append(v, nil) }),
+			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
+		},
+		{
+			name:    "rows with a null",
+			arrange: reshaped(func(v [][]byte) [][]byte { v[1] = nil; return v }),
 			want:    judged(txn.InDoubt, txn.Answered, txn.OtherFault, ""), life: lost, there: committed,
 		},
 		{
