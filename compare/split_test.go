@@ -211,6 +211,10 @@ func TestSplitBrain(t *testing.T) {
 		scene: promotion(ack{to: 2, sent: 0, end: 1}, ack{to: 3, sent: 2, end: 3, lost: true}, ack{to: 2, sent: 4, end: 5}, ack{to: 3, sent: 6, end: 7, lost: true}).sibling(),
 		pairs: []string{"3/300>2/200: 2, 2 only there, 1ms..7ms"}, found: []string{"2/1", "2/2"},
 	}, {
+		name:  "siblings at a time: the one whose log was promoted once more is the new one",
+		scene: promotion(ack{to: 2, sent: 0, end: 1}, ack{to: 3, sent: 2, end: 3, lost: true}, ack{to: 2, sent: 4, end: 5}, ack{to: 3, sent: 6, end: 7, lost: true}).sibling().promoted(2),
+		pairs: []string{"3/300>2/200: 2, 2 only there, 1ms..7ms"}, found: []string{"2/1", "2/2"},
+	}, {
 		name:  "siblings at a time: where nobody is known to survive, the first is the old one",
 		scene: promotion(ack{to: 2, sent: 0, end: 1}, ack{to: 3, sent: 2, end: 3}, ack{to: 2, sent: 4, end: 5}, ack{to: 3, sent: 6, end: 7}).sibling().survived(unproven),
 		pairs: []string{"2/200>3/300: 1, 0 only there, 3ms..5ms"}, found: []string{"1/2"},
@@ -249,6 +253,14 @@ func (s scene) onBranch(to txn.Conn, b pg.BranchID, start pg.ProcessStart) scene
 // sibling adds another standby of the first primary that was promoted.
 func (s scene) sibling() scene {
 	return s.third(pg.Branch{Timeline: 2, HasHistory: true, Parent: 1, Fork: fork + 0x100}, 300)
+}
+
+// promoted lets a standby of the server on a branch survive that nobody was
+// acknowledged by.
+func (s scene) promoted(parent pg.BranchID) scene {
+	id := pg.BranchID(len(s.branches) + 1)
+	s.branches = append(s.branches, pg.Branch{ID: id, System: 7, Timeline: 3, HasHistory: true, Parent: parent, Fork: fork + 0x2000})
+	return s.survivedBy(id)
 }
 
 func (s scene) survivedBy(b pg.BranchID) scene {
