@@ -125,3 +125,17 @@ func TestGateForgetsWhatIsProvenLost(t *testing.T) {
 		t.Fatalf("floor after the loss %+v, want %+v", got, want)
 	}
 }
+
+// TestGateKeepsWhatWasAckedMeanwhile lets an ack come while a look is under way
+// for one that is lost: the look says nothing of it.
+func TestGateKeepsWhatWasAckedMeanwhile(t *testing.T) {
+	g := newGate()
+	g.acked(first.line, txn.ID{Seq: 9}, 90)
+	turn := must(t, g, first)
+	g.acked(first.line, txn.ID{Seq: 10}, 100)
+	turn.saw(pg.Absent)
+	g.lost()
+	if got, want := must(t, g, first).floor, (floor{txn.ID{Seq: 10}, 100}); got != want {
+		t.Fatalf("floor %+v, want %+v", got, want)
+	}
+}

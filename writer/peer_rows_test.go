@@ -295,6 +295,17 @@ func TestPeerRows(t *testing.T) {
 			want:    judged(txn.InDoubt, txn.Answered, txn.ShuttingDown, "57P01"), life: lost, there: absent,
 		},
 		{
+			name:    "an error, and a rollback in vain",
+			arrange: after(occupy(1), instead(is('Z'), ready('E')...)),
+			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lost, there: absent,
+		},
+		{
+			name:    "an error, and a rollback that fails",
+			forms:   []form{many},
+			arrange: after(occupy(1), instead(tag("ROLLBACK"), failure("ERROR", "XX000")...)),
+			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lost, there: absent,
+		},
+		{
 			name:    "an error, then another one",
 			arrange: after(occupy(1), edited(is('E'), func(m relay.Message) relay.Answer { return relay.Answer{Send: append(m, failure("ERROR", "08006")...)} })),
 			want:    judged(txn.Failed, txn.Answered, txn.OtherFault, taken), life: lives, there: absent,

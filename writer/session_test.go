@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/pgrpo/pgrpo/internal/journal"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
@@ -83,6 +85,25 @@ func TestPoolerForgetsStatements(t *testing.T) {
 		t.Errorf("%d attempts acked, want 20", n)
 	}
 	l.verify()
+}
+
+// A pooler may give a session a server connection that has a statement which
+// the session has not prepared on it.
+func TestPoolerHasStatementsAlready(t *testing.T) {
+	b := newBench(t, shared, many.inserts(), nil)
+	m, err := (&pgproto3.Parse{Name: nameOf("begin"), Query: "begin"}).Encode(nil)
+	check(t, err)
+	_, err = b.worker.session.conn.Write(m)
+	check(t, err)
+	b.say("select")
+	b.send(nil)
+	want := judged(txn.Failed, txn.Answered, txn.OtherFault, "42P05")
+	want.Conn = 1
+	same(t, "entry", plain(b.entries[b.worker.number][0]), want)
+	b.survives(lives)
+	marker, _ := b.truth(1)
+	same(t, "the marker", marker, absent)
+	b.goesOn(lives)
 }
 
 func TestClosedBeforeTheFirstByte(t *testing.T) {
