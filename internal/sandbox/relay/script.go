@@ -80,13 +80,13 @@ func (r *Relay) current() Script {
 	return r.script
 }
 
-// EatNext is a script that strikes once: when the next CommandComplete with
-// exactly this tag ("COMMIT", "INSERT 0 1") comes from the server on any
-// connection, it and all that follows it is swallowed, and that connection is
-// closed on both sides. The channel is closed when this has happened. The server
-// has then done what the tag says, or is about to (a statement outside a
-// transaction block commits after its CommandComplete), and the client does not
-// know.
+// EatNext gives the relay a script that strikes once: when the next
+// CommandComplete with exactly this tag ("COMMIT", "INSERT 0 1") comes from the
+// server on any connection, it and all that follows it is swallowed, and that
+// connection is closed on both sides. The channel is closed when this happens.
+// The server has then done what the tag says, or is about to (a statement outside
+// a transaction block commits after its CommandComplete), and the client does
+// not know.
 func (r *Relay) EatNext(tag string) <-chan struct{} {
 	eaten := make(chan struct{})
 	var once sync.Once
