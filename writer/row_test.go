@@ -168,6 +168,8 @@ func (b *bench) survives(want life) {
 // lives, else on the second, without a connect that failed.
 func (b *bench) goesOn(l life) {
 	b.t.Helper()
+	// The row's own deadline is not that of what follows.
+	b.worker.load.StatementTimeout = patience
 	conn := txn.Conn(1)
 	if l != lives {
 		conn = 2

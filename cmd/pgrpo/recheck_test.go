@@ -33,7 +33,7 @@ func TestRecheckOfALossyFailover(t *testing.T) {
 		t.Run(payload, func(t *testing.T) {
 			runDir := t.TempDir()
 			live := pgrpo(t, "demo", "--run-dir", runDir, "--parallel-workers=3", "--rate=300", "--warmup-duration=1s", "--duration=4s",
-				"--unsafe-duration=300ms", "--detect-duration=0", "--evidence", payload)
+				"--unsafe-duration=1500ms", "--detect-duration=0", "--evidence", payload)
 			if live.status != exitBreached {
 				t.Fatalf("status %d, want %d", live.status, exitBreached)
 			}
@@ -73,7 +73,7 @@ func beforeFiles(text string) string {
 func TestDamagedEvidenceIsNeverMet(t *testing.T) {
 	p := openPair(t)
 	runDir := t.TempDir()
-	if r := pgrpo(t, p.quick(runDir, "--expect=none", "--duration=700ms", "--evidence")...); r.status != exitMet {
+	if r := pgrpo(t, p.quick(runDir, "--expect=none", "--evidence")...); r.status != exitMet {
 		t.Fatalf("status %d, want %d", r.status, exitMet)
 	}
 	whole := filepath.Join(runIn(t, runDir), "evidence")
@@ -143,7 +143,7 @@ func copied(t *testing.T, dir string) string {
 func TestCompareKeepsEvidence(t *testing.T) {
 	p := openPair(t)
 	runDir := t.TempDir()
-	if r := pgrpo(t, p.quick(runDir, "--expect=none", "--duration=500ms", "--warmup-duration=0", "--keep-slot")...); r.status != exitMet {
+	if r := pgrpo(t, p.quick(runDir, "--expect=none", "--keep-slot")...); r.status != exitMet {
 		t.Fatalf("status %d, want %d", r.status, exitMet)
 	}
 	run := runIn(t, runDir)

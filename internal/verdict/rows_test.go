@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -38,7 +37,7 @@ type loaded struct {
 // load runs a load without a fault, of every kind of operation.
 func load(t *testing.T) *loaded {
 	c := config(t)
-	c.Duration, c.CaptureTimeout = 0, time.Minute
+	c.Duration = 0
 	c.Fault = func(ctx context.Context) error {
 		return untilHolds(ctx, c.Primary, "select count(*) >= 1500 from pgrpo.marker")
 	}
