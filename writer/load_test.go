@@ -376,8 +376,6 @@ func TestJournalHasAll(t *testing.T) {
 		}
 	}
 	for w, want := range l.entries {
-		if len(got[w]) != len(want) {
-			t.Errorf("worker %d: %d entries in the journal, want %d", w, len(got[w]), len(want))
-		}
+		same(t, fmt.Sprintf("entries of worker %d in the journal", w), got[w], want)
 	}
 }
