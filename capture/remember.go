@@ -118,7 +118,7 @@ func (c *Capture) see(ctx context.Context, v *visit, id txn.ID) (pg.Presence, er
 	}
 	settled, err := node.Settle(ctx, v.side, []txn.ID{id}, keyPatience)
 	if err != nil {
-		c.log.Warn("look for the last captured marker", "err", err)
+		c.log.Warn("look for the last captured marker", "error", err)
 	}
 	switch settled[id] {
 	case node.Committed:

@@ -45,7 +45,7 @@ func (c *Capture) relieve(ctx context.Context, err error) {
 		return
 	}
 	if err := c.dropSlot(ctx); err != nil {
-		c.log.Warn("the slot holds back too much of the server's log and was not dropped", "slot", c.config.Slot, "err", err)
+		c.log.Warn("the slot holds back too much of the server's log and was not dropped", "slot", c.config.Slot, "error", err)
 		return
 	}
 	c.dropped = full.Error()

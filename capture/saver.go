@@ -147,7 +147,7 @@ func (s *saver) persist(ctx context.Context, on pg.BranchID, b *Batch, first, ag
 		return nil
 	}
 	cause, since, pause := err, time.Now(), firstSavePause
-	s.log.Warn("the repo takes nothing; the stream waits for it", "err", err)
+	s.log.Warn("the repo takes nothing; the stream waits for it", "error", err)
 	for {
 		select {
 		case <-time.After(pause):

@@ -112,7 +112,7 @@ func (s *session) run(ctx context.Context, p repo.Progress) error {
 	}
 	if eerr := s.stream.end(last); eerr != nil && errors.Is(err, errEnded) {
 		// What was announced is durable all the same.
-		s.capture.log.Debug("end of stream", "err", eerr)
+		s.capture.log.Debug("end of stream", "error", eerr)
 	}
 	s.capture.counters.confirmed.Store(uint64(s.stream.confirmed))
 	return err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgrpo/pgrpo/capture"
+	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/repo"
 )
 
@@ -21,8 +22,8 @@ const (
 
 // chronicle stores the events of the stream in the repo, for people, in a
 // goroutine of its own: capture never waits for it. A repo that is away is
-// waited for; an event whose reply was lost may be stored twice. What comes over
-// and over again, as the tries of an outage, is stored once.
+// waited for; an event whose reply was lost may be stored twice. Of the tries of
+// one outage the first is stored.
 type chronicle struct {
 	store func(context.Context, repo.Event) error
 	log   *slog.Logger
@@ -74,7 +75,7 @@ type eventBody struct {
 
 // Event takes an event from the capture.
 func (c *chronicle) Event(e capture.Event) {
-	if e == c.last {
+	if again(c.last, e) {
 		return
 	}
 	c.last = e
@@ -92,6 +93,12 @@ func (c *chronicle) Event(e capture.Event) {
 	default:
 		c.dropped++
 	}
+}
+
+// again tells whether e is a try more of the outage that last was of: those
+// differ in their words alone, and have no position.
+func again(last, e capture.Event) bool {
+	return e.Kind == last.Kind && e.Position == (pg.Position{}) && last.Position == (pg.Position{})
 }
 
 // close waits until the events are stored, for a while, once the capture has

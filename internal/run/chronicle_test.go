@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -43,8 +44,9 @@ func TestChronicle(t *testing.T) {
 					return nil
 				})
 				c.Event(gap)
-				for range 3 * mostEvents {
-					c.Event(out)
+				c.Event(out)
+				for i := range 3 * mostEvents {
+					c.Event(capture.Event{Kind: out.Kind, Text: fmt.Sprintf("refused from port %d", i)})
 				}
 				c.Event(gap)
 				c.close()

@@ -317,7 +317,7 @@ func (t *trial) endStream(ctx context.Context, e *Evidence, l *listener) {
 			return
 		case sent > 0 && !errors.Is(err, node.ErrMoved):
 			// The one before is committed, and may still be heard.
-			t.log.Warn("the end transaction could not be sent again", "err", err)
+			t.log.Warn("the end transaction could not be sent again", "error", err)
 			l.wait(ctx)
 			return
 		default:
