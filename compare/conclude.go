@@ -92,6 +92,8 @@ func (j *judge) whatIsMissing(failure error) []string {
 	switch {
 	case j.c.Expect == ExpectNone && r.FaultsSeen > 0:
 		say("%s seen, and none was expected", were(int64(r.FaultsSeen), "fault was", "faults were"))
+	case j.c.Expect == ExpectNone && j.faceless() > 0:
+		say("%s not tell which server process or branch it met, and no fault was expected", were(j.faceless(), "connection does", "connections do"))
 	case j.c.Expect != ExpectNone && r.FaultsSeen == 0:
 		say("no fault was seen: no new server process, no new branch, and no outage over %v with a lost connection", j.c.OutageThreshold)
 	}

@@ -53,6 +53,21 @@ func (j *judge) faultsSeen(outages []Outage) int {
 	return max(changes, cut)
 }
 
+// faceless counts the connections that did not say which server process they met,
+// or of which the branch is not known, or any record: each of them may have met a
+// fault unseen.
+func (j *judge) faceless() int64 {
+	n := j.unrecorded
+	for _, d := range j.facts.Drivers {
+		for _, c := range d.Connections {
+			if c.Start == 0 || j.branchOf(d.ID, c.Conn()) == 0 {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // stalls gives all stretches in which a driver did not run as it should.
 func (j *judge) stalls() []StallSpan {
 	var spans []StallSpan

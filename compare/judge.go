@@ -57,6 +57,9 @@ type judge struct {
 	allWhole bool
 	acks     int64
 	misfits  int64
+	// unrecorded counts how often a worker went on to a connection of which there
+	// is no record.
+	unrecorded int64
 	// unknown counts the attempts of which it is not known whether they are there.
 	unknown int64
 	// again counts the captured commits that came on another branch as well.
@@ -232,6 +235,9 @@ func (j *judge) survey(s Streams, b book) error {
 			return fmt.Errorf("read the ledger of worker %d: seq %d is damaged: it is %v with the fault %v", b.worker, n, e.Outcome, e.Fault)
 		}
 		if e.Conn != conn {
+			if _, there := j.starts[connKey{b.driver, e.Conn}]; e.Conn != 0 && !there {
+				j.unrecorded++
+			}
 			conn, branch, start = e.Conn, j.branchOf(b.driver, e.Conn), j.startOf(b.driver, e.Conn)
 			reign = nil
 		}

@@ -170,6 +170,17 @@ func (o *oracle) whatIsMissing() {
 		lack(r.RTO.Outages[n-1].Open, "no return")
 	}
 	lack(o.c.Expect == compare.ExpectNone && r.FaultsSeen > 0, "a fault")
+	for _, d := range f.Drivers {
+		for _, c := range d.Connections {
+			lack(o.c.Expect == compare.ExpectNone && (c.Start == 0 || o.branchOf(d.ID, c.Conn()) == 0), "a connection to anything")
+		}
+	}
+	for _, d := range o.all {
+		r, _ := o.reserve(d.id.Worker)
+		driver, _ := o.driver(r.Driver)
+		recorded := slices.ContainsFunc(driver.Connections, func(c txn.Connection) bool { return c.Conn() == d.entry.Conn })
+		lack(o.c.Expect == compare.ExpectNone && d.sent() && d.entry.Conn != 0 && !recorded, "no record of a connection")
+	}
 	lack(o.c.Expect == compare.ExpectFault && r.FaultsSeen == 0, "no fault")
 	lack(!o.complete(), "accounts")
 	for _, re := range f.Reserves {

@@ -102,6 +102,9 @@ func TestLossOfEvidenceMakesNothingGood(t *testing.T) {
 		c := drawCase(t)
 		c.Limits = compare.Limits{Transactions: c.Limits.Transactions}
 		ev := drawSpoiled(t, c)
+		if rapid.Bool().Draw(t, "quiet") {
+			ev = drawQuietWorld(t, c).evidence()
+		}
 		before, _ := judged(t, c, ev)
 		// What only the two other witnesses tell may fall silent with them.
 		broken := slices.ContainsFunc(byRows, func(class compare.Class) bool { return before.Breaks[class] })

@@ -74,10 +74,17 @@ var losses = map[string]func(p *planter){
 		}
 	},
 	"tail lost": func(p *planter) { p.cutTail(false) },
-	"server process not known": func(p *planter) {
+	"server processes not known": func(p *planter) {
 		if d := p.someDriver(); d != nil && len(d.Connections) > 0 {
 			d.Connections = slices.Clone(d.Connections)
-			d.Connections[p.upto("connection", len(d.Connections)-1)].Start = 0
+			for i := p.upto("from", len(d.Connections)-1); i < len(d.Connections); i++ {
+				d.Connections[i].Start = 0
+			}
+		}
+	},
+	"connections not recorded": func(p *planter) {
+		if d := p.someDriver(); d != nil {
+			d.Connections = d.Connections[:p.upto("recorded", len(d.Connections))]
 		}
 	},
 	"not settled": func(p *planter) {

@@ -38,6 +38,29 @@ func TestAckThatCouldNotBeSettled(t *testing.T) {
 	}
 }
 
+// A connection that does not say which server it met may have met a fault: that
+// none was seen proves nothing.
+func TestNoFaultIsSeenWhereServersAreNotKnown(t *testing.T) {
+	for name, hide := range map[string]func(ev *evidence){
+		"the process": func(ev *evidence) { ev.facts.Drivers[0].Connections[1].Start = 0 },
+		"the connection": func(ev *evidence) {
+			ev.facts.Drivers[0].Connections = ev.facts.Drivers[0].Connections[:1]
+		},
+		"the branch": func(ev *evidence) {
+			ev.facts.Drivers[0].Connections[1].Start = ev.facts.Drivers[0].Connections[0].Start
+			ev.facts.BranchOf = func(_ txn.Driver, c txn.Conn) pg.BranchID { return pg.BranchID(c % 2) }
+		},
+	} {
+		ev, c := failover(nil, nil), testCase()
+		ev.facts.Drivers[0].Probes = nil
+		c.Expect = compare.ExpectNone
+		hide(ev)
+		if res, _ := ev.judge(t, c); res.Verdict != compare.Inconclusive || res.FaultsSeen != 0 {
+			t.Errorf("%s: verdict %v, %d faults seen, want inconclusive, none", name, res.Verdict, res.FaultsSeen)
+		}
+	}
+}
+
 // A worker that is refused again and again loses a connection in each outage of
 // all, also in those between the first and the last refusal.
 func TestOutageBetweenOtherLosses(t *testing.T) {
