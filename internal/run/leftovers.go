@@ -37,15 +37,19 @@ func droppedHere(p Place) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
+// slotPatience is how long a walsender on a busy server may take to see that its
+// reader has gone: until then the slot is in use.
+const slotPatience = 10 * time.Second
+
 func dropOn(ctx context.Context, target node.Target, r Record) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, slotPatience+5*time.Second)
 	defer cancel()
 	conn, err := node.Connect(ctx, target.WithTimeout(2*time.Second), "pgrpo/drop")
 	if err != nil {
 		return err
 	}
 	defer node.Close(conn)
-	slotErr := node.DropSlot(ctx, conn, r.Slot, 2*time.Second)
+	slotErr := node.DropSlot(ctx, conn, r.Slot, slotPatience)
 	id, err := node.Identify(ctx, conn)
 	if err != nil || id.InRecovery {
 		return errors.Join(slotErr, err)
