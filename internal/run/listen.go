@@ -62,6 +62,13 @@ func (l *listener) ready(ctx context.Context) error {
 	}
 }
 
+// look asks to see at once whether the stream is still read from the writers' server.
+func (l *listener) look() {
+	if l.capture != nil {
+		l.capture.Look()
+	}
+}
+
 // expect announces the end transaction that ends the stream.
 func (l *listener) expect(s txn.Sentinel) {
 	if l.capture != nil {

@@ -38,7 +38,7 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 		return writer.Run(writing, writer.Config{
 			Target: c.Primary, Run: t.record.Run, Seed: c.Seed, Mix: c.Mix, Workers: t.record.Workers, Rate: c.Rate,
 			ConnectTimeout: c.ConnectTimeout, StatementTimeout: c.StatementTimeout,
-			Journal: j, Receipts: receipts, Observer: counters, Log: t.log,
+			Journal: j, Receipts: receipts, Observer: &newServer{Counters: counters, look: capture.look}, Log: t.log,
 		})
 	})
 	group.Go(func() error {
