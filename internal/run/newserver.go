@@ -4,7 +4,6 @@ import (
 	"sync"
 
 	"github.com/pgrpo/pgrpo/internal/live"
-	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
@@ -16,23 +15,17 @@ type newServer struct {
 	look func()
 
 	mu   sync.Mutex
-	seen map[processKey]bool
-}
-
-type processKey struct {
-	system   pg.SystemID
-	timeline pg.Timeline
-	start    pg.ProcessStart
+	seen map[serverProcess]bool
 }
 
 // Connected hears of a connection that a worker made.
 func (n *newServer) Connected(c txn.Connection) {
 	n.Counters.Connected(c)
-	p := processKey{c.System, c.Timeline, c.Start}
+	p := serverProcess{c.System, c.Timeline, c.Start}
 	n.mu.Lock()
 	known, first := n.seen[p], len(n.seen) == 0
 	if n.seen == nil {
-		n.seen = make(map[processKey]bool)
+		n.seen = make(map[serverProcess]bool)
 	}
 	n.seen[p] = true
 	n.mu.Unlock()
