@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/scenario"
 )
 
 // usageError is a command line that cannot be carried out.
@@ -52,7 +53,7 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
 	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
 		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand(),
-		selfTestCommand(logging, compare.Judge))
+		selfTestCommand(logging, compare.Judge, scenario.All()...))
 	sayWhichHelp(root)
 	return root
 }

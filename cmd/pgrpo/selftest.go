@@ -9,13 +9,14 @@ import (
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/sandbox"
+	"github.com/pgrpo/pgrpo/internal/scenario"
 	"github.com/pgrpo/pgrpo/internal/selftest"
 	"github.com/pgrpo/pgrpo/internal/selftest/plant"
 	"github.com/pgrpo/pgrpo/internal/trouble"
 )
 
-// selfTestCommand tries the judge that it is given.
-func selfTestCommand(logging *logFlags, judge plant.Judge) *cobra.Command {
+// selfTestCommand tries the judge that it is given, on a run of each scenario.
+func selfTestCommand(logging *logFlags, judge plant.Judge, scenarios ...scenario.Scenario) *cobra.Command {
 	var (
 		place  placeFlags
 		seed   uint64
@@ -25,12 +26,12 @@ func selfTestCommand(logging *logFlags, judge plant.Judge) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "selftest",
 		Short: "plant every kind of fault, show that each is found",
-		Long: `selftest makes two short runs on servers of its own, one that loses nothing and one
-that loses much. Then it plants faults in copies of their evidence: markers and
-rows taken away, altered, torn and brought back, captured changes removed, doubled
-and swapped, ledgers cut and damaged, forks moved, a second writable node. Each
-copy is judged, and what is found must be what was planted: nothing less, and
-nothing more. It also tells what the runs did not exercise.
+		Long: `selftest makes short runs on servers of its own, one of each scenario of the demo.
+Then it plants faults in copies of their evidence: markers and rows taken away,
+altered, torn and brought back, captured changes removed, doubled and swapped,
+ledgers cut and damaged, forks moved, a second writable node. Each copy is judged,
+and what is found must be what was planted: nothing less, and nothing more. It
+also tells what the runs did not exercise.
 
 Exit status: 0 all that was planted was found and nothing else, 1 anything was
 missed or added. Nothing is left running; the run directories stay.`,
@@ -51,7 +52,7 @@ missed or added. Nothing is left running; the run directories stay.`,
 				return trouble.Unreachable("start selftest: %w", err)
 			}
 			trials, err := selftest.Play(ctx, selftest.Config{
-				Binaries: found[0], RunDir: place.runDir, Seed: seed, Version: version(), Log: log, Judge: judge,
+				Binaries: found[0], Scenarios: scenarios, RunDir: place.runDir, Seed: seed, Version: version(), Log: log, Judge: judge,
 			})
 			if ctx.Err() != nil {
 				return fmt.Errorf("%w before anything was planted", context.Cause(ctx))

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/scenario"
 )
 
 // A judge that misses a class fails the selftest: exit status 1, and what was
@@ -21,7 +22,7 @@ func TestSelfTestOfAJudgeThatMisses(t *testing.T) {
 		})
 	}
 	var stdout, stderr bytes.Buffer
-	cmd := selfTestCommand(&logFlags{format: "text", level: "info"}, blind)
+	cmd := selfTestCommand(&logFlags{format: "text", level: "info"}, blind, scenario.LossyFailover)
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)
 	cmd.SetArgs([]string{"--rounds", "60", "--run-dir", t.TempDir()})

@@ -22,7 +22,8 @@ type Report struct {
 	Faults    []FaultLine   `json:"faults"`
 	Verdicts  []VerdictLine `json:"verdicts"`
 	Exercised []Item        `json:"exercised"`
-	// Wrong are the plots that were not judged as they had to be.
+	// Wrong are the plots that were not judged as they had to be; empty if the
+	// judge passed.
 	Wrong []Wrong `json:"wrong"`
 
 	byClass   [compare.Classes]ClassLine

@@ -34,7 +34,7 @@ type bench struct {
 // alone, in its turn, and up to ten together in another run. Round n of a seed
 // plants the same faults in the same run each time.
 func Try(ctx context.Context, trials []*Trial, seed uint64, rounds int, judge plant.Judge) (*Report, error) {
-	b := &bench{judge: judge, report: &Report{Seed: seed, Rounds: rounds}, times: map[string]int{}}
+	b := &bench{judge: judge, report: &Report{Seed: seed, Rounds: rounds, Wrong: []Wrong{}}, times: map[string]int{}}
 	for _, t := range trials {
 		b.report.Runs = append(b.report.Runs, RunLine{
 			Name: t.Run, Scenario: string(t.Scenario), Attempts: t.Base.Result.Attempts.Sent, Verdict: t.Base.Result.Verdict.String(),

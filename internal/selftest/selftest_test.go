@@ -10,6 +10,7 @@ import (
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
+	"github.com/pgrpo/pgrpo/internal/scenario"
 	"github.com/pgrpo/pgrpo/internal/selftest"
 )
 
@@ -21,7 +22,8 @@ func TestRealRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	trials, err := selftest.Play(t.Context(), selftest.Config{
-		Binaries: binaries, RunDir: t.TempDir(), Seed: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Binaries: binaries, Scenarios: []scenario.Scenario{scenario.CleanSwitchover, scenario.LossyFailover},
+		RunDir: t.TempDir(), Seed: 1, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,10 @@ type Trial struct {
 type Config struct {
 	// Binaries are the server programs.
 	Binaries sandbox.Binaries
+	// Scenarios are what happens, one run for each. One in which nothing may be
+	// lost lets each fault decide the verdict; one in which much is lost lets it
+	// be brought back.
+	Scenarios []scenario.Scenario
 	// RunDir holds the directories of the runs.
 	RunDir string
 	// Seed is what the load draws its chance from.
@@ -57,20 +61,12 @@ func (c Config) judge() plant.Judge {
 	return c.Judge
 }
 
-// played are the scenarios of the runs: in one nothing may be lost, so that each
-// fault decides the verdict; in the other much was, so that it can be brought
-// back.
-func played() []scenario.Scenario {
-	return []scenario.Scenario{scenario.CleanSwitchover, scenario.LossyFailover}
-}
-
 // Play makes the runs, at the same time. Nothing is left running. An error means that there is no
 // run to plant in, or that its judgement as it is contradicts itself.
 func Play(ctx context.Context, c Config) ([]*Trial, error) {
-	scenarios := played()
-	trials := make([]*Trial, len(scenarios))
+	trials := make([]*Trial, len(c.Scenarios))
 	group, ctx := errgroup.WithContext(ctx)
-	for i, s := range scenarios {
+	for i, s := range c.Scenarios {
 		group.Go(func() (err error) {
 			if trials[i], err = playOne(ctx, c, s); err != nil {
 				return fmt.Errorf("make the run %s: %w", s, err)
@@ -103,12 +99,12 @@ func playOne(ctx context.Context, c Config, s scenario.Scenario) (_ *Trial, err 
 	if err != nil {
 		return nil, err
 	}
-	timing := scenario.Timing{Unsafe: 300 * time.Millisecond, Detect: 200 * time.Millisecond}
+	timing := scenario.Timing{Unsafe: 300 * time.Millisecond, Detect: 1200 * time.Millisecond}
 	log := c.Log.With("scenario", string(s))
 	e, err := run.Do(ctx, run.Config{
 		Primary: primary, Repo: repo.DSN("postgres"), RunDir: c.RunDir, Seed: c.Seed, Version: c.Version, Log: log,
 		Mix:     plan.Mix{Insert: 50, Update: 30, Delete: 20, MaxOps: 4, PayloadBytes: 40},
-		Workers: 4, Rate: 400, Warmup: 1500 * time.Millisecond, Duration: 4500 * time.Millisecond,
+		Workers: 4, Rate: 400, Warmup: 1500 * time.Millisecond, Duration: 5 * time.Second,
 		ConnectTimeout: time.Second, CaptureTimeout: 30 * time.Second,
 		Fault:     func(ctx context.Context) error { return cluster.Fault(ctx, timing, func(string) {}) },
 		Leftovers: run.KeepLeftovers,

@@ -121,6 +121,10 @@ func forkOn(p *Plot) bool {
 	commits, below := p.aroundFork(b)
 	if n := min(fewMoved, len(commits)-below); n > 0 {
 		c := commits[below+p.chance.IntN(n)]
+		if c.LSN >= p.firstOn(b.ID) {
+			// What came of the new branch would be of the old one too.
+			return false
+		}
 		if e, known := p.entry(c.ID); known && e.Outcome.IsAck() && p.rowsSay(c.ID) == lost {
 			b.Fork, p.moved = c.LSN+1, true
 			p.attempts[c.ID] = true
@@ -130,6 +134,19 @@ func forkOn(p *Plot) bool {
 		}
 	}
 	return false
+}
+
+// firstOn is the least position that was captured on a branch.
+func (p *Plot) firstOn(branch pg.BranchID) pg.LSN {
+	first := pg.LSN(1<<64 - 1)
+	for _, commits := range p.Stream {
+		for _, c := range commits {
+			if c.Branch == branch {
+				first = min(first, c.LSN)
+			}
+		}
+	}
+	return first
 }
 
 // survivorNode is the index of the survivor among the nodes, -1 if it is none.

@@ -32,6 +32,8 @@ type Plot struct {
 	// strange counts the markers and rows that a missing or unfinished account
 	// may explain.
 	strange, strangeRows int64
+	// repeats counts the commits that are in the stream twice.
+	repeats int64
 	// doubts are what keeps the run from being met, beyond its findings.
 	doubts []string
 	// stopped says that judging cannot come to its end.

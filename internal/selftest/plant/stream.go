@@ -17,6 +17,15 @@ func streamPlanters() []*Planter {
 		{Name: "transaction captured at a second position", Reach: Local, Classes: []compare.Class{compare.CaptureMismatch}, plant: twice},
 		{Name: "two transactions captured in the wrong order", Reach: Local, Classes: []compare.Class{compare.CaptureDisorder}, plant: disorder},
 		{Name: "two transactions captured at one position", Reach: Local, Classes: []compare.Class{compare.CaptureDisorder}, plant: onePosition},
+		{Name: "captured transaction stored twice", Reach: Local, Classes: []compare.Class{compare.CaptureDuplicate}, plant: storeTwice},
+		{
+			Name: "captured transaction stored again with other content", Reach: Local,
+			Classes: []compare.Class{compare.CaptureDuplicate, compare.CaptureMismatch}, plant: storeOther,
+		},
+		{
+			Name: "captured transaction that nobody sent", Reach: Local,
+			Classes: []compare.Class{compare.CapturedLost, compare.WitnessDisagreement}, plant: alienCommit,
+		},
 		{Name: "transactions delivered again", Reach: Local, Classes: []compare.Class{compare.CaptureDuplicate}, plant: deliverAgain},
 	}
 }
@@ -197,5 +206,49 @@ func (p *Plot) neighbours() (a, next *attempt) {
 
 func deliverAgain(p *Plot) bool {
 	p.Facts.Capture.Duplicates += 1 + p.chance.Int64N(100)
+	return true
+}
+
+// twofold puts the one commit of an attempt into the stream once more.
+func (p *Plot) twofold(alter func(*txn.Commit)) (*attempt, bool) {
+	a := p.find(p.shownWhole)
+	if a == nil {
+		return nil, false
+	}
+	p.attempts[a.ID] = true
+	c := p.commits(a.ID)[0]
+	alter(&c)
+	p.Stream[a.Worker] = append(p.Stream[a.Worker], c)
+	p.repeats++
+	return a, true
+}
+
+func storeTwice(p *Plot) bool {
+	_, ok := p.twofold(func(*txn.Commit) {})
+	return ok
+}
+
+func storeOther(p *Plot) bool {
+	a, ok := p.twofold(func(c *txn.Commit) { c.Xid++ })
+	if ok {
+		p.of(compare.CaptureMismatch, a.ID)
+	}
+	return ok
+}
+
+// alienCommit shows a transaction in the log that the survivor holds, of which
+// neither an account nor a row tells.
+func alienCommit(p *Plot) bool {
+	w, ok := p.anyWorker()
+	if !ok || p.Stream[w] == nil {
+		return false
+	}
+	id := p.unused(w)
+	end := p.Stream[w][len(p.Stream[w])-1].End
+	p.Stream[w] = append(p.Stream[w], txn.Commit{
+		ID: id, Branch: p.Facts.Survivor.Branch, LSN: end, End: end + 8, Xid: 3, Ops: 1, Seen: 1,
+	})
+	p.of(compare.CapturedLost, id)
+	p.certain(compare.WitnessDisagreement, id)
 	return true
 }

@@ -72,6 +72,9 @@ func (o *Outcome) wrong(format string, args ...any) {
 // are absorbed, and make no finding.
 func (p *Plot) again(o *Outcome, res compare.Result) {
 	before, want := p.base.Result.Counts[compare.CaptureDuplicate], p.Facts.Capture.Duplicates
+	if !p.stopped {
+		want += before - p.base.Facts.Capture.Duplicates + p.repeats
+	}
 	got := res.Counts[compare.CaptureDuplicate]
 	o.Planted[compare.CaptureDuplicate] = int(max(0, want-before))
 	o.Found[compare.CaptureDuplicate] = int(max(0, min(want, got)-before))

@@ -192,7 +192,9 @@ func (p *Plot) across() (map[Key]int, bool) {
 		var open []txn.Seq
 		for i, e := range entries {
 			id := txn.ID{Run: p.Case.Run, Worker: w, Seq: txn.Seq(i + 1)}
-			if e.Conn != conn {
+			// An attempt that met no server says nothing of the session that
+			// goes on after it.
+			if e.Conn != conn && e.Conn != 0 {
 				conn, told, open = e.Conn, 0, nil
 			}
 			if e.LSN != 0 {
@@ -214,9 +216,9 @@ func (p *Plot) across() (map[Key]int, bool) {
 			switch hole := (Key{Class: compare.Hole, Worker: w, Seq: id.Seq}); {
 			case rows == lost && e.Outcome.IsAck() && log == lives:
 				found[hole]++
-			case rows == lost && e.Outcome.IsAck() && conn != 0:
+			case rows == lost && e.Outcome.IsAck() && e.Conn != 0:
 				open = append(open, id.Seq)
-			case rows == lives && e.Outcome != txn.Failed:
+			case rows == lives && e.Outcome != txn.Failed && e.Conn != 0:
 				for _, seq := range open {
 					found[Key{Class: compare.Hole, Worker: w, Seq: seq}]++
 				}
