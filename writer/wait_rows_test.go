@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/pgrpo/pgrpo/internal/sandbox"
 	"github.com/pgrpo/pgrpo/internal/sandbox/relay"
 	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
 	"github.com/pgrpo/pgrpo/internal/txn"
@@ -166,6 +167,29 @@ func TestWaitRows(t *testing.T) {
 	play(t, shared, rows)
 }
 
+// untilCommitsWait waits until the server makes commits wait for its standby: its
+// processes learn of the setting one after another.
+func untilCommitsWait(t *testing.T, server *sandbox.Server, link *relay.Relay) {
+	t.Helper()
+	link.Freeze()
+	ended := make(chan error, 1)
+	commit := func() { ended <- server.Exec(t.Context(), "create temporary table nothing ()") }
+	go commit()
+	until(t, "a commit that waits", func() bool {
+		select {
+		case err := <-ended:
+			check(t, err)
+			go commit()
+		default:
+		}
+		n, err := server.Value(t.Context(), "select count(*) from pg_stat_activity where wait_event = 'SyncRep'")
+		check(t, err)
+		return n != "0"
+	})
+	link.Resume()
+	check(t, <-ended)
+}
+
 // TestReplicationWaitRows has something befall a commit that waits for a
 // synchronous standby from which nothing is heard. The transaction is committed
 // by then, whatever the client learns.
@@ -180,6 +204,7 @@ func TestReplicationWaitRows(t *testing.T) {
 	check(t, err)
 	check(t, standby.WaitStreaming(t.Context(), server))
 	check(t, server.Set(t.Context(), "synchronous_standby_names", "standby"))
+	untilCommitsWait(t, server, link)
 	// What the role says of warnings would hide the one that matters.
 	check(t, server.Exec(t.Context(), "set synchronous_commit = local; alter role postgres set client_min_messages = error"))
 
