@@ -32,6 +32,7 @@ func (l long) Entries(txn.Worker) iter.Seq2[txn.Entry, error] {
 func TestMemoryIsBounded(t *testing.T) {
 	const attempts = 500_000
 	heap := func() uint64 {
+		runtime.GC()
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return m.HeapAlloc

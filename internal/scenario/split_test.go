@@ -177,7 +177,7 @@ func TestLateAcksAreNoSplitBrain(t *testing.T) {
 	p := f.primary("primary", nil)
 	s, link := f.standby("standby", p)
 	c := load(t, f.Sandbox, dsn(s, p))
-	c.StatementTimeout = 30 * time.Second
+	c.StatementTimeout = 3 * time.Minute
 	c.Fault = oneByOne(takes(p), freezes(link), sets(p, "synchronous_standby_names", "nobody"), waitsForStandby(p), s.Promote, expels(p), takes(s),
 		sets(p, "default_transaction_read_only", "on"), sets(p, "synchronous_standby_names", ""), isHeard(s))
 	tr := judge(t, c)
@@ -196,7 +196,7 @@ func TestLateAcksAreNoSplitBrain(t *testing.T) {
 // waitsForStandby waits until all workers' commits wait for a standby.
 func waitsForStandby(v *sandbox.Server) deed {
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		for {
 			n, err := v.Value(ctx, "select count(*) from pg_stat_activity where wait_event = 'SyncRep' and application_name ~ '^pgrpo/[0-9]+/[0-9]+$'")
