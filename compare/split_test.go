@@ -296,6 +296,22 @@ func TestIntegrityWithoutASurvivor(t *testing.T) {
 	}
 }
 
+// A worker that moves to the new primary and back is split from by its own acks.
+// Of an ack of which the connection is not known nobody knows the server.
+func TestSplitBrainOfOneWorker(t *testing.T) {
+	ev := newEvidence()
+	ev.keep(0, before)
+	ev.keep(0, after)
+	ev.keep(0, before)
+	id, ops := ev.send(0, txn.Entry{Outcome: txn.Acked})
+	ev.mark(id, ops)
+	_, found := ev.settle().judge(t, testCase())
+	found = slices.DeleteFunc(found, func(f compare.Finding) bool { return f.Class != compare.SplitBrain })
+	if len(found) != 1 || found[0].Seq != 3 {
+		t.Errorf("found %v, want the third attempt", namesOf(found))
+	}
+}
+
 // A server is named by an address at which that very process was reached.
 func TestSplitBrainNamesTheProcess(t *testing.T) {
 	_, _, res := promotion(ack{to: 1, sent: 0, end: 1}, ack{to: 2, sent: 2, end: 3}, ack{to: 1, sent: 4, end: 5}, ack{to: 2, sent: 8, end: 9}).
