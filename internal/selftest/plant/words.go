@@ -44,17 +44,18 @@ func (e *Evidence) commits(id txn.ID) []txn.Commit {
 }
 
 // logSays is the word of the log: an attempt that the stream showed at several
-// positions survives if it does at any.
+// positions survives if it does at any, and is lost if it is at all of them.
 func (e *Evidence) logSays(commits []txn.Commit) word {
 	said := silent
+	if len(commits) > 0 {
+		said = lost
+	}
 	for _, c := range commits {
 		switch e.holds(pg.Position{Branch: c.Branch, LSN: c.LSN}) {
 		case lives:
 			return lives
 		case silent:
-			return silent
-		case lost:
-			said = lost
+			said = silent
 		}
 	}
 	return said
