@@ -2,6 +2,8 @@
 #
 #   ARGS      what is handed to pgrpo demo, as in: make demo ARGS="--duration 10s"
 #   BENCH     which benchmarks run (a regular expression)
+#   SOAK      how many failovers with loss, and how many trials without, soak makes
+#   SEED      the first seed of soak; the date by default
 #   RULES     which rules mutate breaks (a regular expression on their words)
 #   VERSIONS  the PostgreSQL versions of test-all
 
@@ -11,6 +13,8 @@ SHELL := /bin/sh
 ARGS ?=
 BENCH ?= .
 RULES ?= .
+SOAK ?= 100
+SEED ?= $(shell date +%j%H%M)
 VERSIONS ?= 15 16 17 18
 export TEST_TIMEOUT ?= 10m
 
@@ -28,7 +32,7 @@ SERVER = dir=$$(.ci/postgres ensure) || exit $$?; export PGRPO_PG_BINDIR="$$dir"
 # The tests start a connection pooler before their servers.
 POOLER = .ci/need pgbouncer || exit $$?
 
-.PHONY: help build demo test test-all race lint bench mutate
+.PHONY: help build demo test test-all race lint bench mutate soak
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -63,3 +67,6 @@ bench: ## the benchmarks, without the tests
 
 mutate: ## break each rule of the judge, of the outcomes and of the branches: a test must fail
 	@$(SERVER); $(POOLER); go run $(BUILD) ./internal/mutation -run '$(RULES)'
+
+soak: ## failovers with loss, held against the dead primary, and others without, on 15 and 18
+	@$(POOLER); .ci/soak $(SOAK) $(SEED) 15 18

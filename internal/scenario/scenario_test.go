@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -25,23 +23,6 @@ import (
 	"github.com/pgrpo/pgrpo/internal/txn"
 	"github.com/pgrpo/pgrpo/internal/verdict"
 )
-
-// rounds is how many seeds each scenario is run with: PGRPO_ROUNDS, or one.
-func rounds(t *testing.T) []uint64 {
-	t.Helper()
-	n := 1
-	if text := os.Getenv("PGRPO_ROUNDS"); text != "" {
-		var err error
-		if n, err = strconv.Atoi(text); err != nil || n < 1 {
-			t.Fatalf("PGRPO_ROUNDS=%q: want a number from 1", text)
-		}
-	}
-	seeds := make([]uint64, n)
-	for i := range seeds {
-		seeds[i] = uint64(i + 1)
-	}
-	return seeds
-}
 
 // trial is one run of a scenario, judged, with its servers still there.
 type trial struct {
@@ -66,10 +47,12 @@ func play(t *testing.T, s scenario.Scenario, seed uint64) *trial {
 	})
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	tell := func(what string) { log.Info(what) }
+	shape := shapeOf(seed)
+	log.Info(fmt.Sprintf("shape %+v", shape))
 	config := load(t, box, cluster.DSN())
-	config.Mix.MaxOps, config.Seed, config.Workers = 1+int(seed%5), seed, 2+int(seed%7)
-	config.Rate, config.Warmup, config.Duration, config.Log = 0, time.Second, 3*time.Second, log
-	config.Fault = func(ctx context.Context) error { return cause(ctx, cluster, seed, tell) }
+	config.Mix, config.Seed, config.Workers, config.Rate = shape.mix, seed, shape.workers, shape.rate
+	config.Warmup, config.Duration, config.Log = shape.warmup, shape.warmup+2*time.Second, log
+	config.Fault = func(ctx context.Context) error { return cause(ctx, cluster, shape.unsafe, tell) }
 	tr := judge(t, config)
 	tr.cluster = cluster
 	return tr
@@ -77,7 +60,7 @@ func play(t *testing.T, s scenario.Scenario, seed uint64) *trial {
 
 // cause causes the scenario's fault under a load. What is to lose something takes
 // some transactions first that will be lost; all are to be survived by some.
-func cause(ctx context.Context, c *scenario.Cluster, seed uint64, tell func(string)) error {
+func cause(ctx context.Context, c *scenario.Cluster, unsafe time.Duration, tell func(string)) error {
 	survivor, loses := c.Standby, false
 	switch c.Scenario {
 	case scenario.LossyFailover:
@@ -89,7 +72,7 @@ func cause(ctx context.Context, c *scenario.Cluster, seed uint64, tell func(stri
 	}
 	var taken error
 	deeds := 0
-	err := c.Fault(ctx, scenario.Timing{Unsafe: time.Duration(100+seed%10*40) * time.Millisecond}, func(what string) {
+	err := c.Fault(ctx, scenario.Timing{Unsafe: unsafe}, func(what string) {
 		tell(what)
 		// The second deed, of which this is told before it is done, is the kill.
 		if deeds++; deeds == 2 && loses {
