@@ -252,11 +252,10 @@ func TestHangingDiskHoldsTheWorkers(t *testing.T) {
 	a := j.Account(0)
 	put(t, a, 1)
 	must(t, j.Sync(t.Context()))
-	hold := make(chan struct{})
+	hold, before := make(chan struct{}), m.count()
 	m.set(func() { m.hold = hold })
-	// A round that asks for the next reservation hangs before it is used up.
+	// A round hangs before the reservation is used up.
 	put(t, a, reserveSeqs/2)
-	before := m.count()
 	for j.rouse(); m.count() == before; time.Sleep(time.Millisecond) {
 		must(t, j.Err())
 	}

@@ -85,6 +85,13 @@ func written(t testing.TB) string {
 	return path
 }
 
+// stalled tells a frame that is there only where the disk is slow: of a worker
+// that waited for its reservation.
+func stalled(f Frame) bool {
+	s, ok := f.Body.(Stall)
+	return ok && s.Cause == "journal"
+}
+
 // read is a whole reading of a journal; frames hold no buffer of the reader.
 type read struct {
 	header Header
@@ -184,7 +191,9 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 			body.At = 0
 			rest = append(rest, body)
 		default:
-			rest = append(rest, body)
+			if !stalled(f) {
+				rest = append(rest, body)
+			}
 		}
 	}
 	numbered := connection
