@@ -20,7 +20,7 @@ import (
 )
 
 func main() {
-	pattern := flag.String("run", ".", "break only the rules whose words match this regular expression")
+	pattern := flag.String("run", ".", "break only the rules whose words, or whose place in the list, match this regular expression")
 	limit := flag.Duration("timeout", 2*time.Minute, "how long one test may take")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -44,7 +44,7 @@ func mutate(ctx context.Context, pattern string, limit time.Duration) error {
 	}
 	broken, escaped := 0, 0
 	for _, r := range rules {
-		if !chosen.MatchString(r.Words) {
+		if !chosen.MatchString(r.Words) && !chosen.MatchString(r.At) {
 			continue
 		}
 		begun := time.Now()
