@@ -62,7 +62,14 @@ type Decision struct {
 	// From and To bound what the consumer does not get, or gets again, on the
 	// survivor's log; both 0 where there is no such stretch.
 	From, To pg.LSN
+	// Again bounds what comes again, also where another verdict outweighs that,
+	// and Times is how many transactions that is; nil if they were not counted.
+	Again Stretch
+	Times *int
 }
+
+// Stretch is a part of a log; both ends are 0 where there is none.
+type Stretch struct{ From, To pg.LSN }
 
 // Decide judges a slot. It is pure; what was not seen leaves the slot not checked.
 //
@@ -74,7 +81,8 @@ func Decide(q Question) Decision {
 	d := decider{q: q}
 	d.decide()
 	first, also := Weigh(d.verdicts...)
-	return Decision{Name: q.Name, Verdict: first, Also: also, Reason: d.why[first], From: d.from[first], To: d.to[first]}
+	return Decision{Name: q.Name, Verdict: first, Also: also, Reason: d.why[first], From: d.from[first], To: d.to[first],
+		Again: d.again(), Times: q.Decoded.Again}
 }
 
 type decider struct {
@@ -95,6 +103,14 @@ func (d *decider) say(v Verdict, format string, args ...any) {
 }
 
 func (d *decider) bound(v Verdict, from, to pg.LSN) { d.from[v], d.to[v] = from, to }
+
+// again is what the slot sends a second time, if it still is among the verdicts.
+func (d *decider) again() Stretch {
+	if !slices.Contains(d.verdicts, SurvivedRewound) {
+		return Stretch{}
+	}
+	return Stretch{d.from[SurvivedRewound], d.to[SurvivedRewound]}
+}
 
 func (d *decider) decide() {
 	q := d.q
@@ -126,7 +142,7 @@ func (d *decider) decide() {
 		d.say(GapPoisoned, "it is confirmed up to %s, past the end of the log at %s: what is written up to there never comes", s.Confirmed, q.Now.End)
 		d.bound(GapPoisoned, q.Now.End, s.Confirmed)
 	}
-	fork, known := d.fork()
+	fork, known := forkOf(q.Then, q.Now)
 	if !known {
 		d.say(NotChecked, "where the log of %s left that of %s is not known", q.Now.Name, q.Then.Name)
 		return
@@ -150,7 +166,7 @@ func (d *decider) missing() {
 	q := d.q
 	switch {
 	case q.Before.Temporary || q.Standby != nil && q.Standby.Temporary:
-		d.say(LostTemporary, "on %s it was temporary when that was promoted, and is gone", q.Now.Name)
+		d.say(LostTemporary, "it was temporary, and is gone from %s", q.Now.Name)
 	case q.Now.Role != "primary":
 		d.say(NotChecked, "no server that takes writes was seen")
 	default:
@@ -167,53 +183,36 @@ func (d *decider) physical() {
 	d.say(NotChecked, "a physical slot keeps WAL from %s on; whether its standby needs more is not looked at", d.q.After.Restart)
 }
 
-// noFork is a fork that nothing lies past.
-const noFork = pg.LSN(1<<64 - 1)
-
-// fork is where the survivor's log left the old primary's, past any position if it
-// is the same log. Two histories that do not name each other say nothing.
-func (d *decider) fork() (pg.LSN, bool) {
-	then, now := d.q.Then, d.q.Now
-	if then.Timeline == 0 || now.Timeline == 0 || then.System == 0 || then.System != now.System || !now.HasHistory {
-		return 0, false
-	}
-	if then.Timeline == now.Timeline {
-		// Equal numbers are the same log only if their histories are equal.
-		return noFork, then.HasHistory && then.History.Text() == now.History.Text()
-	}
-	fork, named := noFork, false
-	for _, step := range now.History {
-		if step.Parent == then.Timeline {
-			named = true
-		}
-		if named {
-			fork = min(fork, step.End)
-		}
-	}
-	return fork, named
-}
-
 // positions judges how far the slot is confirmed against how far the consumer is.
-// All of the consumer's that lies past the fork is not on the survivor's log.
+// All of the consumer's that lies past the fork, or past the end of a log that
+// went backwards, is not on the survivor's log.
 func (d *decider) positions(s pg.Slot, fork pg.LSN) {
 	q := d.q
-	consumer := q.Consumer
-	if consumer == 0 {
-		// What was confirmed is durable at the consumer: it has that much at least.
+	shares := fork
+	if q.Now.End != 0 {
+		shares = min(shares, q.Now.End)
+	}
+	consumer, told := q.Consumer, q.Consumer != 0
+	if !told {
+		// What was confirmed is durable at the consumer: it has that much at least,
+		// of what was there.
 		consumer = q.Before.Confirmed
-		if s.Confirmed > min(consumer, fork) {
-			d.say(NotChecked, "it went on from %s to %s, and how far its consumer came is not known: name that with --consumer-lsn", consumer, s.Confirmed)
-			return
+		if q.Then.End != 0 {
+			consumer = min(consumer, q.Then.End)
 		}
 	}
-	shared := min(consumer, fork)
-	if consumer > fork {
-		d.say(Ahead, "its consumer has transactions up to %s, and %s shares the log up to %s only", consumer, q.Now.Name, fork)
-		d.bound(Ahead, fork, consumer)
+	shared := min(consumer, shares)
+	if consumer > shares {
+		d.say(Ahead, "its consumer has transactions up to %s, and %s shares the log up to %s only", consumer, q.Now.Name, shares)
+		d.bound(Ahead, shares, consumer)
+	}
+	if !told {
+		d.assumed(s, shared)
+		return
 	}
 	switch {
 	case s.Confirmed > shared && s.Confirmed <= consumer:
-		d.say(GapSkipped, "it is confirmed up to %s by a position of another timeline: what begins from %s on and before never comes", s.Confirmed, shared)
+		d.say(GapSkipped, "it is confirmed up to %s by a position of another timeline: what %s committed from %s up to there never comes", s.Confirmed, q.Now.Name, shared)
 		d.bound(GapSkipped, shared, s.Confirmed)
 	case s.Confirmed > shared:
 		d.say(GapRecreated, "it begins at %s, and its consumer has all up to %s only", s.Confirmed, shared)
@@ -223,6 +222,19 @@ func (d *decider) positions(s pg.Slot, fork pg.LSN) {
 		d.bound(SurvivedRewound, s.Confirmed, shared)
 	default:
 		d.say(Survived, "it stands at %s, where its consumer is", s.Confirmed)
+	}
+}
+
+// assumed judges against the least that the consumer has.
+func (d *decider) assumed(s pg.Slot, least pg.LSN) {
+	switch {
+	case s.Confirmed > least:
+		d.say(NotChecked, "it went on from %s to %s, and how far its consumer came is not known: name that with --consumer-lsn", least, s.Confirmed)
+	case s.Confirmed < least:
+		d.say(SurvivedRewound, "it stands at %s, and was confirmed up to %s", s.Confirmed, least)
+		d.bound(SurvivedRewound, s.Confirmed, least)
+	default:
+		d.say(Survived, "it stands at %s, where it was before; whether its consumer has more was not told", s.Confirmed)
 	}
 }
 

@@ -72,7 +72,15 @@ func TestDecide(t *testing.T) {
 		"consumer unknown, went on":      {func(q *Question) { q.Consumer, q.After.Confirmed = 0, 0x900 }, NotChecked, nil, 0, 0},
 		"consumer unknown, went back":    {func(q *Question) { q.Consumer, q.After.Confirmed = 0, 0x700 }, SurvivedRewound, nil, 0x700, 0x800},
 		"consumer unknown, ahead surely": {func(q *Question) { q.Consumer, q.Before.Confirmed, q.After.Confirmed = 0, 0x1100, 0x1000 }, Ahead, []Verdict{Survived}, 0x1000, 0x1100},
-		"physical":                       {func(q *Question) { q.Before.Type, q.After.Type = "physical", "physical" }, NotChecked, nil, 0, 0},
+		"consumer unknown, ahead surely, went on": {func(q *Question) { q.Consumer, q.Before.Confirmed, q.After.Confirmed = 0, 0x1100, 0x1100 },
+			Ahead, []Verdict{NotChecked}, 0x1000, 0x1100},
+		"consumer unknown, poisoned before": {func(q *Question) {
+			q.Consumer, q.Before.Confirmed, q.After.Confirmed, q.Then.End = 0, 0x2000, 0xF00, 0xF00
+		},
+			Survived, nil, 0, 0},
+		"the log went backwards": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.End, q.After.Confirmed = 1, nil, 0x700, 0x600 },
+			Ahead, []Verdict{SurvivedRewound}, 0x700, 0x800},
+		"physical": {func(q *Question) { q.Before.Type, q.After.Type = "physical", "physical" }, NotChecked, nil, 0, 0},
 		"physical without WAL": {func(q *Question) { q.Before.Type, q.After.Type, q.After.Restart = "physical", "physical", 0 },
 			LostInvalidated, nil, 0, 0},
 	} {
