@@ -35,6 +35,7 @@ func program() map[string][]string {
 		"internal/sandbox":        {"internal/trouble", "internal/sandbox/relay", "os/exec"},
 		"internal/sandbox/relay":  {"net"},
 		"internal/wal":            {"internal/pg"},
+		"internal/lineage":        {"internal/pg"},
 		"internal/layout":         {"go/parser"},
 	}
 }
@@ -90,6 +91,7 @@ func allForbidden() []forbidden {
 		{"compare", "internal/selftest/plant", "compare", "imports internal/selftest/plant"},
 		{"slots/statefile", "slots", "slots/statefile", "imports slots"},
 		{"internal/wal", "slots/statefile", "internal/wal", "imports slots/statefile"},
+		{"internal/lineage", "internal/node", "internal/lineage", "imports internal/node"},
 	}
 }
 

@@ -78,6 +78,10 @@ func Rules() []Rule {
 			In:   []string{"internal/wal"},
 			Only: []string{"internal/pg"}, Unreachable: wire(),
 		}, {
+			Why:  "a picture of logs is drawn of what nodes told, and asks none",
+			In:   []string{"internal/lineage"},
+			Only: []string{"internal/pg"}, Unreachable: wire(),
+		}, {
 			Why:  "a state file is bytes and words, and no server",
 			In:   []string{"slots/statefile"},
 			Only: []string{"internal/pg"}, Unreachable: wire(),
