@@ -67,13 +67,15 @@ func (w *world) now(d *driver) time.Duration { return w.clock - d.Started.Sub(te
 // became of what it sent.
 func (w *world) load(steps int) {
 	for range steps {
-		w.clock += tick
+		if !w.chance("at once", 4) {
+			w.clock += tick
+		}
 		if w.chance("pause", 12) {
 			w.clock += rapid.SampledFrom([]time.Duration{5 * tick, 50 * tick, 150 * tick}).Draw(w.t, "length")
 		}
 		k := w.workers[w.upto("worker", len(w.workers)-1)]
 		switch {
-		case w.now(k.driver) < 0:
+		case w.now(k.driver) < 0, k.flight == nil && w.busy(k):
 		case k.flight != nil:
 			w.finish(k)
 		case k.server == nil:
@@ -83,6 +85,12 @@ func (w *world) load(steps int) {
 			w.begin(k)
 		}
 	}
+}
+
+// busy tells whether a worker knows the outcome of its last attempt only later.
+func (w *world) busy(k *worker) bool {
+	n := len(k.entries)
+	return n > 0 && k.entries[n-1].End() >= w.now(k.driver)
 }
 
 // connect opens a connection to the server, or to the one before that goes on.

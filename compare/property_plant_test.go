@@ -332,6 +332,15 @@ var ledgerPlots = map[string]func(p *planter){
 			e.Conn = p.entries[w][i-1].Conn
 		}
 	},
+	// Behind a pooler, what failed may not have told which server it went to.
+	"marker removed before an entry of no connection": func(p *planter) {
+		w, i, e := of(p, p.entries)
+		if e == nil || i == 0 {
+			return
+		}
+		e.Conn = 0
+		p.markers[w] = slices.DeleteFunc(p.markers[w], func(m txn.Marker) bool { return m.Seq == txn.Seq(i) })
+	},
 	"account of fewer entries": func(p *planter) {
 		if len(p.facts.Reserves) > 0 {
 			r := &p.facts.Reserves[p.upto("whose", len(p.facts.Reserves)-1)]

@@ -39,8 +39,9 @@ func TestJudgeFindsWhatTrulyHappened(t *testing.T) {
 					t.Errorf("%v was captured", f.ID)
 				}
 			case compare.SplitBrain:
-				if kept[f.ID] {
-					t.Errorf("%v was acked by the survivor", f.ID)
+				// Which of two went on too long is not always told.
+				if !w.split {
+					t.Errorf("%v of %v, and there was never more than one primary", f.Class, f.ID)
 				}
 			default:
 				t.Errorf("found %v of %v", f.Class, f.ID)

@@ -172,6 +172,9 @@ func (w *world) fail() {
 	w.interrupt(ended)
 	w.follow(w.chance("lag", 3))
 	next := &server{branch: old.branch, start: old.start + 100, insert: old.insert, xid: old.xid, records: old.records, rows: old.rows}
+	if kind == "backwards" && w.chance("same process", 3) {
+		next.start = old.start // its postmaster outlived the crash
+	}
 	if kind != "restart" {
 		kept := len(old.records)
 		if !w.quiet && w.chance("lossy", 2) {
