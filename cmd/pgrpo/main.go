@@ -71,8 +71,8 @@ type verdictError struct{ verdict compare.Verdict }
 
 func (e verdictError) Error() string { return "the verdict is " + e.verdict.String() }
 
-// judgingError marks a failure after the first attempt was sent: whatever it
-// was, the loss is not proven.
+// judgingError marks what leaves the question open: a failure after the first
+// attempt was sent, by which the loss is not proven, or a picture with holes.
 type judgingError struct{ err error }
 
 func (e judgingError) Error() string { return e.err.Error() }
