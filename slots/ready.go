@@ -185,7 +185,7 @@ func (r *readier) onStandby() {
 			r.standby.Name, r.standby.Version/10000)
 	}
 	r.ahead()
-	if r.native {
+	if r.native || r.copy == nil && r.standby.Version >= versionWithSync {
 		r.sync()
 	}
 }

@@ -65,6 +65,10 @@ func TestReady(t *testing.T) {
 		"missing":        {ready, gone, No, []string{"not on q"}, nil},
 		"no failover slot": {ready, both(gone, func(p, q *Node) { p.Slots[0].Failover = false }), No,
 			[]string{"no failover slot"}, nil},
+		"nothing was set up": {ready, func(p, q *Node) {
+			p.Slots[0].Failover, q.Slots, q.Settings["sync_replication_slots"] = false, nil, "off"
+		}, No,
+			[]string{"no failover slot", "sync_replication_slots"}, nil},
 		"copy is temporary":   {ready, func(p, q *Node) { q.Slots[0].Temporary = true }, No, []string{"still temporary"}, nil},
 		"copy is lost":        {ready, func(p, q *Node) { q.Slots[0].Invalidation = "wal_removed" }, No, []string{"q gave its copy up: wal_removed"}, nil},
 		"copy has no place":   {ready, func(p, q *Node) { q.Slots[0].Confirmed = 0 }, No, []string{"no position"}, nil},

@@ -117,3 +117,25 @@ func TestRefuse(t *testing.T) {
 		}
 	}
 }
+
+func TestAllSurvived(t *testing.T) {
+	for _, c := range []struct {
+		verdicts []Verdict
+		want     Answer
+	}{
+		{nil, Untold},
+		{[]Verdict{Survived, SurvivedRewound}, Yes},
+		{[]Verdict{NotChecked, Survived}, Untold},
+		{[]Verdict{NotChecked, Ahead}, No},
+		{[]Verdict{GapSkipped, NotChecked}, No},
+		{[]Verdict{Survived, LostMissing}, No},
+	} {
+		var all []Judged
+		for _, v := range c.verdicts {
+			all = append(all, Judged{Decision: Decision{Verdict: v}})
+		}
+		if got := AllSurvived(all); got != c.want {
+			t.Errorf("%v: %s, want %s", c.verdicts, got, c.want)
+		}
+	}
+}
