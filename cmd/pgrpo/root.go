@@ -53,6 +53,7 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.PersistentFlags().StringVar(&logging.level, "log-level", logging.level, "the least that is logged: debug, info, warn or error")
 	root.AddCommand(demoCommand(logging), runCommand(logging), compareCommand(logging),
 		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand(), timelineCommand(),
+		explainCommand(logging),
 		selfTestCommand(logging, compare.Judge, scenario.All()...))
 	sayWhichHelp(root)
 	return root

@@ -36,6 +36,7 @@ func program() map[string][]string {
 		"internal/sandbox/relay":  {"net"},
 		"internal/wal":            {"internal/pg"},
 		"internal/lineage":        {"internal/pg"},
+		"internal/explain":        {"compare", "internal/txn"},
 		"internal/layout":         {"go/parser"},
 	}
 }
@@ -91,6 +92,7 @@ func allForbidden() []forbidden {
 		{"compare", "internal/selftest/plant", "compare", "imports internal/selftest/plant"},
 		{"slots/statefile", "slots", "slots/statefile", "imports slots"},
 		{"internal/wal", "slots/statefile", "internal/wal", "imports slots/statefile"},
+		{"internal/explain", "internal/repo", "internal/explain", "imports internal/repo"},
 		{"internal/lineage", "internal/node", "internal/lineage", "imports internal/node"},
 	}
 }

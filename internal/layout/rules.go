@@ -66,6 +66,10 @@ func Rules() []Rule {
 			In:   []string{"internal/selftest/plant/..."},
 			Only: append([]string{"compare"}, words...), Unreachable: wire(),
 		}, {
+			Why:  "the life of a commit is told from facts, and asks no server",
+			In:   []string{"internal/explain"},
+			Only: append([]string{"compare"}, words...), Unreachable: wire(),
+		}, {
 			Why:   "only capture reads pgoutput",
 			In:    []string{"..."},
 			Never: []string{"capture/pgoutput"}, Except: []string{"capture/..."},

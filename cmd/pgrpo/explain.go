@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/pgrpo/pgrpo/internal/explain"
+	"github.com/pgrpo/pgrpo/internal/explain/gather"
+	"github.com/pgrpo/pgrpo/internal/node"
+	"github.com/pgrpo/pgrpo/internal/pg"
+	"github.com/pgrpo/pgrpo/internal/run"
+	"github.com/pgrpo/pgrpo/internal/txn"
+)
+
+// explainFlags say which commits are meant, and what is read.
+type explainFlags struct {
+	cluster clusterFlags
+	place   placeFlags
+	worker  int32
+	seq     int64
+	xid     uint32
+	lsn     string
+	dataDir string
+	format  string
+	set     *pflag.FlagSet
+}
+
+func (e *explainFlags) add(f *pflag.FlagSet) {
+	e.set = f
+	e.cluster.add(f, " that the run had; an embedded one is found in the run's directory")
+	e.place.add(f)
+	f.Int32Var(&e.worker, "worker", 0, "worker of the attempt, with --seq")
+	f.Int64Var(&e.seq, "seq", 0, "number of the attempt, with --worker")
+	f.Uint32Var(&e.xid, "xid", 0, "transaction id; all attempts that had it are told of")
+	f.StringVar(&e.lsn, "lsn", "", "position in a commit record, as in 0/48F4660; all attempts that may have theirs there are told of")
+	f.StringVar(&e.dataDir, "data-dir", "", "data `directory` of a dead server, whose WAL is read")
+	f.StringVar(&e.format, "report", "text", "text or json")
+}
+
+func explainCommand(logging *logFlags) *cobra.Command {
+	var flags explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain RUN",
+		Short: "the life of one commit: by worker and seq, xid or LSN",
+		Long: `explain tells of one commit what was planned, when it was sent, what the client was
+told and by which server process, when the stream showed it or why not, where its
+commit record lies in the WAL and to each fork, on which nodes it is, and what
+was found of it, and sums it up in one sentence.
+
+An xid or an LSN may have been used on several branches: all that match are
+shown. Nodes are asked if --primary-pgdsn or --standby-pgdsn name them; what
+the repo knows is told without them. Nothing is changed anywhere.`,
+		Example: `  pgrpo explain 20261120-170201 --worker 3 --seq 4711
+  pgrpo explain 20261120-170201 --lsn 0/48F4B10 --data-dir /mnt/dead/data --report json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return flags.explain(cmd, logging, args[0])
+		},
+	}
+	flags.add(cmd.Flags())
+	return cmd
+}
+
+// explain opens the run and tells of what is asked for.
+func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name string) error {
+	find, err := e.asked()
+	if err != nil {
+		return err
+	}
+	print := printText
+	switch e.format {
+	case "text":
+	case "json":
+		print = printJSON
+	default:
+		return usageError{fmt.Errorf("--report %q: want text or json", e.format)}
+	}
+	number, err := run.ParseRunName(name)
+	if err != nil {
+		return err
+	}
+	where, err := run.FindPlace(e.place.runDir, number)
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	source, done, err := e.open(ctx, cmd, logging, where)
+	if err != nil {
+		return err
+	}
+	defer done()
+	ids, err := find(source)
+	if err != nil {
+		return err
+	}
+	lives, err := source.Lives(ctx, ids)
+	if err != nil {
+		return err
+	}
+	return print(cmd.OutOrStdout(), lives)
+}
+
+// open opens the run, its nodes and the data directory.
+func (e *explainFlags) open(ctx context.Context, cmd *cobra.Command, logging *logFlags, where run.Place) (*gather.Source, func(), error) {
+	log, _, err := logging.open(cmd.ErrOrStderr())
+	if err != nil {
+		return nil, nil, err
+	}
+	c := run.Config{Repo: e.cluster.repo, RunDir: e.place.runDir, BinDir: e.place.binDir, Log: log}
+	if c.Primary, c.Standbys, err = e.targets(); err != nil {
+		return nil, nil, err
+	}
+	var directory *gather.Directory
+	if e.dataDir != "" {
+		if directory, err = gather.OpenDirectory(e.dataDir); err != nil {
+			return nil, nil, err
+		}
+	}
+	evidence, err := run.Reopen(ctx, c, where)
+	if err != nil {
+		return nil, nil, err
+	}
+	done := func() {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		defer cancel()
+		if err := evidence.Close(closing); err != nil {
+			log.Warn(oneLine(err))
+		}
+	}
+	source, err := gather.Open(ctx, evidence, directory)
+	if err != nil {
+		done()
+		return nil, nil, err
+	}
+	return source, done, nil
+}
+
+// targets are the nodes to ask, which may be none.
+func (e *explainFlags) targets() (primary node.Target, standbys []node.Target, err error) {
+	if e.cluster.primary != "" {
+		return e.cluster.targets()
+	}
+	for _, dsn := range e.cluster.standbys {
+		t, err := node.Parse(dsn)
+		if err != nil {
+			return primary, nil, fmt.Errorf("--standby-pgdsn: %w", err)
+		}
+		standbys = append(standbys, t)
+	}
+	return primary, standbys, nil
+}
+
+// asked reads which attempts are meant. Exactly one way of naming them is taken.
+func (e *explainFlags) asked() (func(*gather.Source) ([]txn.ID, error), error) {
+	var named []string
+	for _, flag := range []string{"seq", "xid", "lsn"} {
+		if e.set.Changed(flag) {
+			named = append(named, "--"+flag)
+		}
+	}
+	switch {
+	case e.set.Changed("worker") != e.set.Changed("seq"):
+		return nil, usageError{errors.New("--worker and --seq name an attempt together: give both")}
+	case len(named) != 1:
+		return nil, usageError{errors.New("which commit? give --worker and --seq, or --xid, or --lsn")}
+	case e.set.Changed("seq"):
+		return func(s *gather.Source) ([]txn.ID, error) { return s.Attempt(txn.Worker(e.worker), txn.Seq(e.seq)) }, nil
+	case e.set.Changed("xid"):
+		if e.xid == 0 {
+			return nil, usageError{fmt.Errorf("--xid 0: want 1 to %d", uint32(math.MaxUint32))}
+		}
+		return func(s *gather.Source) ([]txn.ID, error) { return s.Xid(pg.Xid(e.xid)) }, nil
+	default:
+		at, err := pg.ParseLSN(e.lsn)
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--lsn: %w", err)}
+		}
+		return func(s *gather.Source) ([]txn.ID, error) { return s.LSN(at) }, nil
+	}
+}
+
+func printText(to io.Writer, lives []explain.Life) error {
+	if len(lives) > 1 {
+		fmt.Fprintf(to, "%s attempts\n\n", strconv.Itoa(len(lives)))
+	}
+	for i, l := range lives {
+		if i > 0 {
+			fmt.Fprintln(to, "\n"+strings.Repeat("-", 80))
+		}
+		if err := l.Text(to); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	return nil
+}
+
+func printJSON(to io.Writer, lives []explain.Life) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(map[string]any{"schema_version": 1, "commits": lives}); err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
+}
