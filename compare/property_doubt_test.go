@@ -67,25 +67,22 @@ func TestDoubtAcquitsNobody(t *testing.T) {
 		c := drawCase(t)
 		ev := drawSpoiled(t, c)
 		before, found := judged(t, c, ev)
+		if before.Counts[compare.AlienRow] > 0 {
+			return // of an account that is in doubt it may be its own, and so what it did to the rows
+		}
 		plots := maps.Clone(losses)
 		maps.DeleteFunc(plots, func(name string, _ func(*planter)) bool { return !slices.Contains(doubts, name) })
 		plant(t, c, ev, plots, 3)
 		after, left := judged(t, c, ev)
-		// Whose account may be missing may have sent what seems to be nobody's.
+		// Without the end of the stream nothing is missing in it.
 		others := func(all []compare.Finding) []string {
-			return keysOf(slices.DeleteFunc(slices.Clone(all), func(f compare.Finding) bool {
-				return f.Class == compare.AlienRow || f.Class == compare.CaptureGap
-			}))
+			return keysOf(slices.DeleteFunc(slices.Clone(all), func(f compare.Finding) bool { return f.Class == compare.CaptureGap }))
 		}
 		if d := cmp.Diff(others(found), others(left)); d != "" {
 			t.Errorf("findings (-before +after):\n%s", d)
 		}
 		for i, o := range before.Objectives {
-			proven := o.Verdict == compare.Breached
-			if o.Name == compare.Integrity {
-				proven = proven && before.Counts[compare.AlienRow] == 0
-			}
-			if proven && o.Name != compare.CDC && after.Objectives[i].Verdict != compare.Breached {
+			if o.Verdict == compare.Breached && o.Name != compare.CDC && after.Objectives[i].Verdict != compare.Breached {
 				t.Errorf("%s was breached, and is %v", o.Name, after.Objectives[i].Verdict)
 			}
 		}
