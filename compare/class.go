@@ -39,7 +39,8 @@ const (
 	MissingRow
 	// ResurrectedRow is back after its delete was committed.
 	ResurrectedRow
-	// CorruptRow has other content than its attempt wrote.
+	// CorruptRow has other content than its attempt wrote, or is a marker that
+	// promises other content.
 	CorruptRow
 	// CapturedLost was in the stream and is not on the survivor.
 	CapturedLost

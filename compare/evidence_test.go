@@ -38,6 +38,7 @@ type evidence struct {
 	// broken names a stream that ends with an error after its elements.
 	broken string
 	views  map[txn.Worker]*plan.View
+	sums   map[txn.ID]txn.Sum // what the markers of the attempts promise
 	clock  time.Duration
 	lsn    pg.LSN
 }
@@ -50,7 +51,7 @@ func newEvidence() *evidence {
 	}
 	ev := &evidence{
 		entries: map[txn.Worker][]txn.Entry{}, markers: map[txn.Worker][]txn.Marker{}, commits: map[txn.Worker][]txn.Commit{},
-		views: map[txn.Worker]*plan.View{}, lsn: fork - 0x10000,
+		views: map[txn.Worker]*plan.View{}, sums: map[txn.ID]txn.Sum{}, lsn: fork - 0x10000,
 	}
 	ev.facts = compare.Facts{
 		Drivers: []compare.Driver{{
@@ -90,6 +91,7 @@ func (ev *evidence) send(w txn.Worker, e txn.Entry) (txn.ID, int32) {
 	if e.Xid == 0 {
 		e.Xid = pg.Xid(700 + a.Seq)
 	}
+	ev.sums[a.ID] = promised(testCase(), a)
 	ev.entries[w] = append(ev.entries[w], e)
 	view.Settle(e)
 	return a.ID, int32(len(a.Ops))
@@ -102,12 +104,13 @@ func (ev *evidence) next() pg.LSN {
 }
 
 func (ev *evidence) mark(id txn.ID, ops int32) {
-	ev.markers[id.Worker] = append(ev.markers[id.Worker], txn.Marker{ID: id, Ops: ops})
+	ev.markers[id.Worker] = append(ev.markers[id.Worker], txn.Marker{ID: id, Ops: ops, Sum: ev.sums[id]})
 }
 
 func (ev *evidence) capture(id txn.ID, branch pg.BranchID, lsn pg.LSN, ops int32) {
 	ev.commits[id.Worker] = append(ev.commits[id.Worker], txn.Commit{
 		ID: id, Branch: branch, LSN: lsn, End: lsn + 0x40, Xid: pg.Xid(700 + id.Seq), Ops: ops, Seen: ops,
+		Sum: ev.sums[id], SeenSum: ev.sums[id],
 	})
 }
 

@@ -73,13 +73,20 @@ func (ev *endless) Entries(txn.Worker) iter.Seq2[txn.Entry, error] {
 }
 
 func (ev *endless) Markers(w txn.Worker) iter.Seq2[txn.Marker, error] {
-	return each(ev, w, func(a txn.Attempt) txn.Marker { return txn.Marker{ID: a.ID, Ops: int32(len(a.Ops))} })
+	c := testCase()
+	c.Mix = endlessMix
+	return each(ev, w, func(a txn.Attempt) txn.Marker {
+		return txn.Marker{ID: a.ID, Ops: int32(len(a.Ops)), Sum: promised(c, a)}
+	})
 }
 
 func (ev *endless) Commits(w txn.Worker) iter.Seq2[txn.Commit, error] {
+	c := testCase()
+	c.Mix = endlessMix
 	return each(ev, w, func(a txn.Attempt) txn.Commit {
+		sum := promised(c, a)
 		lsn, ops := pg.LSN(0x10020+0x100*a.Seq), int32(len(a.Ops))
-		return txn.Commit{ID: a.ID, Branch: 1, LSN: lsn, End: lsn + 0x40, Xid: pg.Xid(a.Seq), Ops: ops, Seen: ops}
+		return txn.Commit{ID: a.ID, Branch: 1, LSN: lsn, End: lsn + 0x40, Xid: pg.Xid(a.Seq), Ops: ops, Sum: sum, Seen: ops, SeenSum: sum}
 	})
 }
 

@@ -230,6 +230,9 @@ func (o *oracle) transaction(d *deed) {
 			o.res.Unattributed++
 		}
 	}
+	if o.c.Payload == compare.PayloadFull && d.sent() && d.marker == pg.Present && d.found.Sum != sumOf(o.c, record{id: d.id, ops: d.ops}) {
+		o.found(compare.CorruptRow, d.id, 0)
+	}
 	if d.lost() && (d.log == compare.SaysSurvives || slices.ContainsFunc(o.all, func(later *deed) bool {
 		return later.id.Worker == d.id.Worker && later.id.Seq > d.id.Seq && later.sent() && later.kept() &&
 			d.entry.Conn != 0 && later.entry.Conn == d.entry.Conn

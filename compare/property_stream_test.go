@@ -85,11 +85,7 @@ func (w *world) resume(old, next *server) {
 
 // sumOf is the checksum that a marker promises.
 func sumOf(c compare.Case, r record) txn.Sum {
-	var sum txn.Sum
-	for _, op := range r.ops {
-		sum ^= contentOf(c, r.id, op.ID, op.Kind).Sum
-	}
-	return sum
+	return promised(c, txn.Attempt{ID: r.id, Ops: r.ops})
 }
 
 // evidence is what is known of the run in the end.

@@ -18,7 +18,8 @@ type Payload uint8
 const (
 	// PayloadSums compares keys, seqs and checksums, and no payload.
 	PayloadSums Payload = iota
-	// PayloadFull reads every row's payload and makes it again.
+	// PayloadFull reads every row's payload and makes it again, and holds each
+	// marker's checksum against what its attempt was to write.
 	PayloadFull
 )
 

@@ -152,7 +152,10 @@ func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
 	if s.marker == pg.Present && int(promisedOps) != len(a.Ops) {
 		w.misfits++
 	}
-	return w.judgeAttempt()
+	if err := w.judgeAttempt(); err != nil {
+		return err
+	}
+	return w.byMarker(a)
 }
 
 // reach goes on to the connection of an entry. One that is known to be of none
