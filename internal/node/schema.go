@@ -213,10 +213,15 @@ var ownName = regexp.MustCompile(`^pgrpo_\d+$`)
 
 // Reset drops what pgrpo keeps in this database and nothing else: its
 // publications, its inactive slots, its tables, and the schema if it is empty
-// then. It returns what it dropped and what it left, for people.
+// then. It returns what it dropped and what it left, for people. While a run is
+// connected to the database, it drops nothing: the error is of kind
+// trouble.Refused.
 func Reset(ctx context.Context, conn *pgconn.PgConn) (dropped, left []string, err error) {
 	ctx, cancel := bounded(ctx)
 	defer cancel()
+	if err := refuseUnderWay(ctx, conn); err != nil {
+		return nil, nil, err
+	}
 	slots, err := query(ctx, conn, "select slot_name, active from pg_replication_slots where database = current_database()")
 	if err != nil {
 		return nil, nil, fmt.Errorf("list slots of %s: %w", remote(conn), err)
