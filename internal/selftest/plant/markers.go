@@ -46,6 +46,9 @@ func markerPlanters() []*Planter {
 			Name: "marker with another checksum", Reach: Local,
 			Classes: []compare.Class{compare.CaptureMismatch}, plant: alterMarker,
 		}, {
+			Name: "marker with another checksum, not captured", Reach: Local,
+			Classes: []compare.Class{compare.CaptureGap}, plant: alterUnseenMarker,
+		}, {
 			Name: "marker that promises another number of rows", Reach: Local,
 			Classes: []compare.Class{compare.CaptureMismatch}, plant: miscountMarker,
 		},
@@ -243,11 +246,34 @@ func (p *Plot) keptAndShown(a *attempt, e txn.Entry) bool {
 }
 
 func alterMarker(p *Plot) bool {
-	return p.remark(func(m *txn.Marker) { m.Sum ^= txn.Sum(1 + p.chance.Int32N(1<<30)) })
+	_, ok := p.alterSumOfMarker()
+	return ok
+}
+
+// alterUnseenMarker leaves no stream that the marker could be held against.
+func alterUnseenMarker(p *Plot) bool {
+	a, ok := p.alterSumOfMarker()
+	if !ok {
+		return false
+	}
+	p.forget(a.ID)
+	p.undo(compare.CaptureMismatch, a.ID)
+	p.of(compare.CaptureGap, a.ID)
+	return true
+}
+
+// alterSumOfMarker gives the marker of a captured attempt another checksum, which
+// reading all content finds too.
+func (p *Plot) alterSumOfMarker() (*attempt, bool) {
+	a, ok := p.remark(func(m *txn.Marker) { m.Sum ^= txn.Sum(1 + p.chance.Int32N(1<<30)) })
+	if ok && p.Case.Payload == compare.PayloadFull {
+		p.of(compare.CorruptRow, a.ID)
+	}
+	return a, ok
 }
 
 func miscountMarker(p *Plot) bool {
-	if !p.remark(func(m *txn.Marker) { m.Ops++ }) {
+	if _, ok := p.remark(func(m *txn.Marker) { m.Ops++ }); !ok {
 		return false
 	}
 	p.doubt("a marker does not fit the plan")
@@ -255,17 +281,17 @@ func miscountMarker(p *Plot) bool {
 }
 
 // remark alters the marker of a captured attempt: it is not the one that came.
-func (p *Plot) remark(alter func(*txn.Marker)) bool {
+func (p *Plot) remark(alter func(*txn.Marker)) (*attempt, bool) {
 	a := p.find(p.keptAndShown)
 	if a == nil {
-		return false
+		return nil, false
 	}
 	p.attempts[a.ID] = true
 	m := p.Marks[a.Worker][a.Seq]
 	alter(&m)
 	p.Marks[a.Worker][a.Seq] = m
 	p.mismatchMarker(a.ID)
-	return true
+	return a, true
 }
 
 // mismatchMarker promises a mismatch that only the survivor's marker shows.

@@ -1,0 +1,48 @@
+package plant_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/selftest/plant"
+)
+
+// A marker of another checksum that the stream did not show must be found where
+// all content is read, and a judge that does not look at markers is found out.
+func TestMarkerThatOnlyItsContentBetrays(t *testing.T) {
+	planters := plant.Planters()
+	pl := planters[slices.IndexFunc(planters, func(pl *plant.Planter) bool {
+		return pl.Name == "marker with another checksum, not captured"
+	})]
+	blind := spoilt(func(f compare.Finding) []compare.Finding {
+		if f.Class == compare.CorruptRow && f.Row == 0 {
+			return nil
+		}
+		return []compare.Finding{f}
+	})
+	b, tried := bases(t, 1)["clean"], map[compare.Payload]bool{}
+	for seed := range uint64(20) {
+		p, ok := b.Alone(pl, seed)
+		if !ok {
+			t.Fatal("not planted")
+		}
+		full := p.Case.Payload == compare.PayloadFull
+		tried[p.Case.Payload] = true
+		for _, c := range []struct {
+			judge plant.Judge
+			fine  bool
+		}{{compare.Judge, true}, {blind, !full}} {
+			o, err := p.Try(c.judge)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (o.Planted[compare.CorruptRow] == 1) != full || (len(o.Wrong) == 0) != c.fine {
+				t.Errorf("seed %d, all content read: %v: %d planted, wrong %q", seed, full, o.Planted[compare.CorruptRow], o.Wrong)
+			}
+		}
+	}
+	if len(tried) != 2 {
+		t.Errorf("tried only %v", tried)
+	}
+}
