@@ -6,6 +6,7 @@ import (
 
 	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/pg"
+	"github.com/pgrpo/pgrpo/internal/sandbox"
 	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
 	"github.com/pgrpo/pgrpo/slots"
 )
@@ -73,6 +74,17 @@ func TestCheckOnOneServer(t *testing.T) {
 	if n := value(t, v, "select count(*) from pg_logical_slot_peek_changes('poisoned', null, null)"); n != "0" {
 		t.Errorf("%s changes came out of the poisoned slot", n)
 	}
+	// The log comes past the position, and what was skipped stays so.
+	for range 2 {
+		sql(t, v, "select pg_switch_wal()")
+		insert(t, v, 1)
+	}
+	ask := hosts(t, v)
+	chosen, err := before.Choose([]string{"poisoned_before"})
+	check(t, err)
+	verify(t, slots.Check(t.Context(), before, slots.Survey(t.Context(), ask), chosen, nil, ask, patience), map[string]expect{
+		"poisoned_before": {verdict: slots.GapPoisoned, also: []slots.Verdict{slots.NotChecked}},
+	})
 }
 
 // What a failover to a standby does to slots, in a server that keeps none on
@@ -113,6 +125,8 @@ func TestCheckAcrossAFailover(t *testing.T) {
 			until(t, name+" is where it is on the primary", func() bool { return confirmed(t, standby, name) == at })
 		}
 	}
+	sql(t, primary, "checkpoint")
+	copied := slotFile(t, primary, "stale")
 	before := survey(t, primary, standby)
 	if keeps {
 		// The worker takes what is temporary with it, as a promotion does.
@@ -125,7 +139,11 @@ func TestCheckAcrossAFailover(t *testing.T) {
 	insert(t, primary, 5)
 	consumers["stale"] = consume(t, primary, "stale")
 	check(t, standby.WaitReplayed(t.Context(), primary))
-	check(t, standby.Stop(t.Context(), 0))
+	check(t, standby.Stop(t.Context(), sandbox.Fast))
+	if !keeps {
+		// As a tool does that copies slots to a standby.
+		copied.put(t, standby)
+	}
 	insert(t, primary, 50)
 	consumers["ahead"], consumers["skipped"] = consume(t, primary, "ahead"), consume(t, primary, "skipped")
 	check(t, primary.Kill())
@@ -141,10 +159,10 @@ func TestCheckAcrossAFailover(t *testing.T) {
 	for _, name := range append(synced, "plain", "idle") {
 		want[name] = expect{verdict: slots.LostMissing}
 	}
+	want["stale"] = expect{verdict: slots.SurvivedRewound, again: 5}
 	if keeps {
 		release(t, standby, "skipped", stream(t, standby, "skipped", consumers["skipped"], consumers["skipped"]))
 		want["exact"] = expect{verdict: slots.Survived}
-		want["stale"] = expect{verdict: slots.SurvivedRewound, again: 5}
 		want["ahead"] = expect{verdict: slots.Ahead, also: []slots.Verdict{slots.SurvivedRewound}, again: 5}
 		want["skipped"] = expect{verdict: slots.GapSkipped, also: []slots.Verdict{slots.Ahead}}
 		want["idle"] = expect{verdict: slots.LostTemporary}

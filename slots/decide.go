@@ -138,7 +138,10 @@ func (d *decider) decide() {
 		d.physical()
 		return
 	}
-	if q.Now.End != 0 && s.Confirmed > q.Now.End {
+	if q.Then.End != 0 && q.Before.Confirmed > q.Then.End && s.Confirmed >= q.Before.Confirmed {
+		d.say(GapPoisoned, "it was confirmed up to %s when the log ended at %s, and still is: what was written from there on never comes", q.Before.Confirmed, q.Then.End)
+		d.bound(GapPoisoned, q.Then.End, s.Confirmed)
+	} else if q.Now.End != 0 && s.Confirmed > q.Now.End {
 		d.say(GapPoisoned, "it is confirmed up to %s, past the end of the log at %s: what is written up to there never comes", s.Confirmed, q.Now.End)
 		d.bound(GapPoisoned, q.Now.End, s.Confirmed)
 	}

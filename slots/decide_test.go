@@ -78,6 +78,8 @@ func TestDecide(t *testing.T) {
 			q.Consumer, q.Before.Confirmed, q.After.Confirmed, q.Then.End = 0, 0x2000, 0xF00, 0xF00
 		},
 			Survived, nil, 0, 0},
+		"poisoned before, and the log came past that": {func(q *Question) { q.Before.Confirmed, q.After.Confirmed, q.Then.End = 0x1800, 0x1800, 0xF00 },
+			GapPoisoned, []Verdict{GapRecreated}, 0xF00, 0x1800},
 		"the log went backwards": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.End, q.After.Confirmed = 1, nil, 0x700, 0x600 },
 			Ahead, []Verdict{SurvivedRewound}, 0x700, 0x800},
 		"physical": {func(q *Question) { q.Before.Type, q.After.Type = "physical", "physical" }, NotChecked, nil, 0, 0},

@@ -3,6 +3,9 @@ package slots_test
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,4 +175,31 @@ func survey(t *testing.T, servers ...*sandbox.Server) slots.Snapshot {
 	s := slots.Survey(context.WithoutCancel(t.Context()), hosts(t, servers...))
 	check(t, s.Refuse())
 	return s
+}
+
+// slotState is the state file of a slot.
+type slotState struct {
+	name    string
+	content []byte
+}
+
+// slotFile reads the state file of a slot, which is as old as the last checkpoint.
+func slotFile(t testing.TB, v *sandbox.Server, name string) slotState {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(v.Dir(), "pg_replslot", name, "state"))
+	check(t, err)
+	return slotState{name, content}
+}
+
+// put gives the slot to a server that is down.
+func (s slotState) put(t testing.TB, v *sandbox.Server) {
+	t.Helper()
+	dir := filepath.Join(v.Dir(), "pg_replslot", s.name)
+	info, err := os.Stat(v.Dir())
+	check(t, err)
+	check(t, os.Mkdir(dir, 0o700))
+	check(t, os.WriteFile(filepath.Join(dir, "state"), s.content, 0o600))
+	owner := info.Sys().(*syscall.Stat_t)
+	check(t, os.Lchown(dir, int(owner.Uid), int(owner.Gid)))
+	check(t, os.Lchown(filepath.Join(dir, "state"), int(owner.Uid), int(owner.Gid)))
 }

@@ -155,6 +155,27 @@ func TestPeekSlotInUseAndLost(t *testing.T) {
 	}
 }
 
+// A server that waits for a standby before it decodes is not waited for longer than
+// the caller likes.
+func TestPeekSlotThatWaits(t *testing.T) {
+	conn := connect(t, shared.DSN("postgres"))
+	id, err := node.Identify(t.Context(), conn)
+	check(t, err)
+	if id.VersionNum < 170000 {
+		t.Skip("synchronized_standby_slots is from 17 on")
+	}
+	drop(t, "peek_waits", "peek_absent")
+	exec(t, conn, "select pg_create_logical_replication_slot('peek_waits', 'test_decoding', false, false, true), pg_create_physical_replication_slot('peek_absent')")
+	check(t, shared.Set(t.Context(), "synchronized_standby_slots", "peek_absent"))
+	defer func() { check(t, shared.Set(context.Background(), "synchronized_standby_slots", "")) }()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	err = node.PeekSlot(ctx, target(t, shared.DSN("postgres")), slotOf(t, readSlots(t, conn), "peek_waits"))
+	if err == nil || errors.Is(err, node.ErrUndecodable) || !strings.Contains(err.Error(), "synchronized_standby_slots") {
+		t.Errorf("decoding that waits: %v", err)
+	}
+}
+
 func TestConninfoDatabase(t *testing.T) {
 	for conninfo, want := range map[string]string{
 		"":                                       "",
