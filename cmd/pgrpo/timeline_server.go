@@ -91,12 +91,20 @@ func hear(ctx context.Context, host node.Target) (word, error) {
 	if w.id, err = node.Identify(ctx, conn); err != nil {
 		return word{}, err
 	}
-	if w.id.VersionNum < node.OldestVersion {
-		return word{}, trouble.Refuse("%s runs PostgreSQL %s; 13 or newer is needed", host.Addresses()[0], w.id.Version)
+	if err := newEnough(w.id, host.Addresses()[0]); err != nil {
+		return word{}, err
 	}
 	w.system, w.unheard = node.ReadSystem(ctx, host)
 	w.ends, err = node.ReadEnds(ctx, conn)
 	return w, err
+}
+
+// newEnough is an error for a server of a version that pgrpo does not know.
+func newEnough(id node.Identity, name string) error {
+	if id.VersionNum < node.OldestVersion {
+		return trouble.Refuse("%s runs PostgreSQL %s; 13 or newer is needed", name, id.Version)
+	}
+	return nil
 }
 
 // fits tells whether both connections spoke of one server in one state.

@@ -35,8 +35,9 @@ func (s *sight) nodesText(w io.Writer) {
 		if n.State != "" {
 			role += " (" + n.State + ")"
 		}
+		version, _, _ := strings.Cut(n.Version, " ") // without the packager's words
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", n.Name, role, known(n.System), known(n.Timeline),
-			known(n.Insert), known(n.Flush), known(n.Receive), known(n.Replay), known(n.End), known(n.Segment()), known(n.Version), known(started(n)))
+			known(n.Insert), known(n.Flush), known(n.Receive), known(n.Replay), known(n.End), known(n.Segment()), known(version), known(started(n)))
 	}
 }
 

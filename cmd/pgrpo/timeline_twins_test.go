@@ -1,12 +1,19 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgrpo/pgrpo/internal/node"
+	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/sandbox"
+	"github.com/pgrpo/pgrpo/internal/trouble"
+	"github.com/pgrpo/pgrpo/slots/statefile"
 )
 
 // trio is a primary and two standbys that stream from it.
@@ -149,6 +156,78 @@ func TestTimelineWithoutRights(t *testing.T) {
 	strangers := seen(t, 0, "--primary-pgdsn="+p.primary.DSN("postgres"), "--standby-pgdsn="+p.repo.DSN("postgres"), "--at=1/0/1000028")
 	if len(strangers.Strangers) != 1 || strangers.Strangers[0] != p.repo.Addr() || strangers.Pairs[0].Kin != "strangers" || strangers.At.Nodes[1].Verdict != "no" {
 		t.Errorf("another cluster: %+v", strangers)
+	}
+}
+
+// Answers that do not fit together are not taken for one server's: a promotion in
+// between, or two servers behind one address. A standby that receives the next
+// timeline before it replays it is on the one that it replays.
+func TestWordOfAServer(t *testing.T) {
+	old := word{}
+	old.id.Timeline, old.id.System, old.ends.Flush, old.ends.Insert = 1, 7, 300, 300
+	old.system = node.System{SystemID: 7, Timeline: 1, Position: 300, HasHistory: true}
+	follows := old
+	follows.id.InRecovery, follows.ends = true, node.Ends{Receive: 290, Replay: 250}
+	follows.system.Position = 295
+	for _, test := range []struct {
+		name   string
+		change func(*word)
+		of     word
+		fits   bool
+		tl     pg.Timeline
+		known  bool
+		end    pg.LSN
+	}{
+		{"a primary", func(*word) {}, old, true, 1, true, 300},
+		{"a standby", func(*word) {}, follows, true, 1, true, 295},
+		{"promoted in between", func(w *word) { w.ends = node.Ends{Insert: 400, Flush: 400} }, follows, false, 1, false, 0},
+		{"promoted before its own word", func(w *word) { w.system.Timeline, w.ends = 2, node.Ends{Insert: 400, Flush: 400} }, old, false, 1, false, 400},
+		{"another server", func(w *word) { w.system.SystemID = 8 }, old, false, 1, false, 300},
+		{"it receives what it does not replay yet", func(w *word) { w.id.Timeline, w.ends.Receive, w.system.Position = 2, 350, 260 }, follows, false, 1, true, 260},
+		{"a timeline 1 without the right", func(w *word) { w.unheard = errors.New("no right") }, old, true, 1, true, 300},
+		{"a standby without the right", func(w *word) { w.id.Timeline, w.unheard = 0, errors.New("no right") }, follows, true, 0, false, 290},
+	} {
+		test.change(&test.of)
+		n := test.of.node()
+		if test.of.fits() != test.fits || n.Timeline != test.tl || n.HasHistory != test.known || n.End != test.end || len(n.Unseen) > 0 == test.known {
+			t.Errorf("%s: fits %t, %+v", test.name, test.of.fits(), n)
+		}
+	}
+	ancient := node.Identity{VersionNum: 120022}
+	ancient.Version = "12.22"
+	if err := newEnough(ancient, "db1:5432"); trouble.Of(err) != trouble.Refused || err.Error() != "db1:5432 runs PostgreSQL 12.22; 13 or newer is needed" {
+		t.Errorf("version 12: %v", err)
+	}
+	if err := newEnough(node.Identity{VersionNum: node.OldestVersion}, "db1:5432"); err != nil {
+		t.Error(err)
+	}
+}
+
+// After a promotion pg_control names the old timeline until a checkpoint: the log is
+// looked for on what followed, and not on branches that were left out before it.
+func TestBranchesOfADeadServer(t *testing.T) {
+	step := func(tl pg.Timeline, end pg.LSN) pg.Step { return pg.Step{Parent: tl, End: end} }
+	d := statefile.Directory{
+		Control: &statefile.Control{Timeline: 2, Checkpoint: 150},
+		Timelines: []statefile.Timeline{
+			{Timeline: 2, History: pg.History{step(1, 100)}},
+			{Timeline: 3, History: pg.History{step(1, 100), step(2, 200)}},
+			{Timeline: 4, History: pg.History{step(1, 100), step(2, 200), step(3, 300)}},
+			{Timeline: 5, History: pg.History{step(1, 100), step(2, 140)}},
+			{Timeline: 6, History: pg.History{step(1, 100)}},
+		},
+	}
+	want := []ending{
+		{timeline: 4, known: true, history: d.Timelines[2].History, from: 300},
+		{timeline: 3, known: true, history: d.Timelines[1].History, from: 200},
+		{timeline: 2, known: true, history: d.Timelines[0].History, from: 150},
+	}
+	if diff := cmp.Diff(want, branchesOf(d), cmp.AllowUnexported(ending{})); diff != "" {
+		t.Errorf("where the log may end (-want +got):\n%s", diff)
+	}
+	d.Timelines = nil
+	if got := branchesOf(d); len(got) != 1 || got[0].known || got[0].timeline != 2 {
+		t.Errorf("without files of histories: %+v", got)
 	}
 }
 

@@ -149,10 +149,8 @@ func (p Picture) in(n Node, q Question, v variant) Answer {
 	common := own[step].Parent
 	contested := p.contested[keyOf(n.System, own[:step], common)]
 	switch {
-	case q.LSN >= fork && common == q.Timeline:
-		return Answer{Verdict: Out, Fork: fork, Why: fmt.Sprintf("lost: it left timeline %d at %s", common, fork)}
 	case q.LSN >= fork:
-		return Answer{Verdict: Out, Fork: fork, Why: fmt.Sprintf("lost: timeline %d is of a branch that left timeline %d at %s", q.Timeline, common, fork)}
+		return lost(q, common, fork)
 	case n.reach() == 0:
 		return Answer{Verdict: Unclear, Why: "the end of its log is not known"}
 	case q.LSN >= n.reach():
@@ -161,4 +159,14 @@ func (p Picture) in(n Node, q Question, v variant) Answer {
 		return Answer{Verdict: Unclear, Why: contested}
 	}
 	return Answer{Verdict: In}
+}
+
+// lost is the answer where the node and the log that has the position have parted
+// before it, at a fork of the last timeline that they have in common.
+func lost(q Question, common pg.Timeline, fork pg.LSN) Answer {
+	why := fmt.Sprintf("lost: it left timeline %d at %s", common, fork)
+	if common != q.Timeline {
+		why = fmt.Sprintf("lost: timeline %d is of a branch that left timeline %d at %s", q.Timeline, common, fork)
+	}
+	return Answer{Verdict: Out, Fork: fork, Why: why}
 }
