@@ -30,6 +30,7 @@ type explainFlags struct {
 	xid     uint32
 	lsn     string
 	dataDir string
+	fork    string
 	format  string
 	set     *pflag.FlagSet
 }
@@ -43,6 +44,7 @@ func (e *explainFlags) add(f *pflag.FlagSet) {
 	f.Uint32Var(&e.xid, "xid", 0, "transaction id; all attempts that had it are told of")
 	f.StringVar(&e.lsn, "lsn", "", "position in a commit record, as in 0/48F4660; all attempts that may have theirs there are told of")
 	f.StringVar(&e.dataDir, "data-dir", "", "data `directory` of a dead server, whose WAL is read")
+	f.StringVar(&e.fork, "fork", "", "position at which the survivor left the dead server, where the run does not tell")
 	f.StringVar(&e.format, "report", "text", "text or json")
 }
 
@@ -58,9 +60,15 @@ was found of it, and sums it up in one sentence.
 
 An xid or an LSN may have been used on several branches: all that match are
 shown. Nodes are asked if --primary-pgdsn or --standby-pgdsn name them; what
-the repo knows is told without them. Nothing is changed anywhere.`,
+the repo knows is told without them. Nothing is changed anywhere.
+
+With --data-dir alone, the WAL of a dead server is read, before anyone runs
+pg_rewind on it: its commits at or past the point where the survivor left it,
+which of them are attempts of the run, and whether those that were acknowledged
+are the ones that the report calls lost.`,
 		Example: `  pgrpo explain 20261120-170201 --worker 3 --seq 4711
-  pgrpo explain 20261120-170201 --lsn 0/48F4B10 --data-dir /mnt/dead/data --report json`,
+  pgrpo explain 20261120-170201 --lsn 0/48F4B10 --data-dir /mnt/dead/data --report json
+  pgrpo explain 20261120-170201 --data-dir /mnt/dead/data --primary-pgdsn postgres://tester@db2/test`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.explain(cmd, logging, args[0])
@@ -73,6 +81,10 @@ the repo knows is told without them. Nothing is changed anywhere.`,
 // explain opens the run and tells of what is asked for.
 func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name string) error {
 	find, err := e.asked()
+	if err != nil {
+		return err
+	}
+	fork, err := e.forkAt()
 	if err != nil {
 		return err
 	}
@@ -98,6 +110,9 @@ func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name strin
 		return err
 	}
 	defer done()
+	if find == nil {
+		return e.dead(cmd, source, fork)
+	}
 	ids, err := find(source)
 	if err != nil {
 		return err
@@ -107,6 +122,40 @@ func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name strin
 		return err
 	}
 	return print(cmd.OutOrStdout(), lives)
+}
+
+// forkAt is the position that was given, 0 for none.
+func (e *explainFlags) forkAt() (pg.LSN, error) {
+	if e.fork == "" {
+		return 0, nil
+	}
+	at, err := pg.ParseLSN(e.fork)
+	if err != nil {
+		return 0, usageError{fmt.Errorf("--fork: %w", err)}
+	}
+	return at, nil
+}
+
+// dead tells what the data directory has past the fork.
+func (e *explainFlags) dead(cmd *cobra.Command, source *gather.Source, fork pg.LSN) error {
+	dead, err := source.Dead(cmd.Context(), fork)
+	if err != nil {
+		return err
+	}
+	if e.format == "text" {
+		err = dead.Text(cmd.OutOrStdout())
+	} else {
+		err = encode(cmd.OutOrStdout(), struct {
+			SchemaVersion int `json:"schema_version"`
+			explain.Dead
+			Equal    bool   `json:"equal"`
+			Sentence string `json:"sentence"`
+		}{1, dead, dead.Equal(), dead.Sentence()})
+	}
+	if err != nil {
+		return fmt.Errorf("print: %w", err)
+	}
+	return nil
 }
 
 // open opens the run, its nodes and the data directory.
@@ -159,7 +208,8 @@ func (e *explainFlags) targets() (primary node.Target, standbys []node.Target, e
 	return primary, standbys, nil
 }
 
-// asked reads which attempts are meant. Exactly one way of naming them is taken.
+// asked reads which attempts are meant: exactly one way of naming them is taken. It
+// is nil where all that the data directory has past the fork is.
 func (e *explainFlags) asked() (func(*gather.Source) ([]txn.ID, error), error) {
 	var named []string
 	for _, flag := range []string{"seq", "xid", "lsn"} {
@@ -170,8 +220,12 @@ func (e *explainFlags) asked() (func(*gather.Source) ([]txn.ID, error), error) {
 	switch {
 	case e.set.Changed("worker") != e.set.Changed("seq"):
 		return nil, usageError{errors.New("--worker and --seq name an attempt together: give both")}
+	case e.fork != "" && (e.dataDir == "" || len(named) > 0):
+		return nil, usageError{errors.New("--fork goes with --data-dir alone, where all past the fork is told of")}
+	case len(named) == 0 && e.dataDir != "":
+		return nil, nil
 	case len(named) != 1:
-		return nil, usageError{errors.New("which commit? give --worker and --seq, or --xid, or --lsn")}
+		return nil, usageError{errors.New("which commit? give --worker and --seq, or --xid, or --lsn; or all that a dead server has, with --data-dir")}
 	case e.set.Changed("seq"):
 		return func(s *gather.Source) ([]txn.ID, error) { return s.Attempt(txn.Worker(e.worker), txn.Seq(e.seq)) }, nil
 	case e.set.Changed("xid"):
@@ -204,11 +258,15 @@ func printText(to io.Writer, lives []explain.Life) error {
 }
 
 func printJSON(to io.Writer, lives []explain.Life) error {
-	encoder := json.NewEncoder(to)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(map[string]any{"schema_version": 1, "commits": lives}); err != nil {
+	if err := encode(to, map[string]any{"schema_version": 1, "commits": lives}); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
 	return nil
+}
+
+func encode(to io.Writer, what any) error {
+	encoder := json.NewEncoder(to)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(what)
 }

@@ -23,6 +23,7 @@ func TestExplainRefuses(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("PRIMARY", p.primary.DSN("postgres"))
 			e.Setenv("REPO", p.repo.DSN("postgres"))
+			e.Setenv("OWN", p.primary.Dir())
 			e.Setenv("OTHER", p.repo.Dir())
 			e.Setenv("RUNS", runs)
 			e.Setenv("RUN", entries[0].Name())

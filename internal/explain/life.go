@@ -95,7 +95,7 @@ func Of(f Facts) Life {
 	for _, c := range f.Commits {
 		b, _ := f.Branches.Of(c.Branch)
 		l.Captured = append(l.Captured, Capture{
-			Branch: c.Branch, Timeline: b.Timeline, LSN: c.LSN, End: c.End, CommittedAt: stamp(c.CommittedAt),
+			Branch: c.Branch, Timeline: b.Timeline, LSN: c.LSN, End: c.End, CommittedAt: Stamp(c.CommittedAt),
 			Xid: fmt.Sprint(c.Xid), Changes: c.Seen, Promised: c.Ops,
 		})
 	}
@@ -117,7 +117,7 @@ func (l *Life) told(f Facts) {
 	if e.Fault != txn.NoFault {
 		l.Fault = known(e.Fault.String())
 	}
-	sent, ended := stamp(f.Started.Add(e.Sent)), stamp(f.Started.Add(e.End()))
+	sent, ended := Stamp(f.Started.Add(e.Sent)), Stamp(f.Started.Add(e.End()))
 	l.SentAt, l.EndedAt = &sent, &ended
 	if c := f.Server; c != nil {
 		l.Server = &Server{
@@ -125,7 +125,7 @@ func (l *Life) told(f Facts) {
 			Backend: c.Backend, Version: c.Version, SyncCommit: c.SyncCommit,
 		}
 		if c.Start != 0 {
-			l.Server.StartedAt = known(stamp(time.UnixMicro(int64(c.Start))))
+			l.Server.StartedAt = known(Stamp(time.UnixMicro(int64(c.Start))))
 		}
 	}
 }
@@ -138,7 +138,8 @@ func outcome(a compare.Account) string {
 	return txn.Outcome(a).String()
 }
 
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+// Stamp is a time in the form that the lives tell it.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // known is nil for the zero value.
 func known[T comparable](v T) *T {

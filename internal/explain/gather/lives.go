@@ -9,6 +9,7 @@ import (
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/explain"
 	"github.com/pgrpo/pgrpo/internal/plan"
+	"github.com/pgrpo/pgrpo/internal/repo"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
@@ -101,9 +102,9 @@ func (s *Source) findings(ctx context.Context, at map[txn.ID]*explain.Facts) err
 		if !asked {
 			continue
 		}
-		var body compare.Finding
-		if err := json.Unmarshal(f.Body, &body); err != nil {
-			return fmt.Errorf("read finding %s of worker %d seq %d: %w", f.Class, f.Worker, f.Seq, err)
+		body, err := bodyOf(f)
+		if err != nil {
+			return err
 		}
 		words := []string{}
 		if body.Row != 0 {
@@ -115,4 +116,13 @@ func (s *Source) findings(ctx context.Context, at map[txn.ID]*explain.Facts) err
 		to.Findings = append(to.Findings, explain.Finding{Class: f.Class, Text: strings.Join(words, ": ")})
 	}
 	return nil
+}
+
+// bodyOf is a finding as the judge made it.
+func bodyOf(f repo.Finding) (compare.Finding, error) {
+	var body compare.Finding
+	if err := json.Unmarshal(f.Body, &body); err != nil {
+		return body, fmt.Errorf("read finding %s of worker %d seq %d: %w", f.Class, f.Worker, f.Seq, err)
+	}
+	return body, nil
 }
