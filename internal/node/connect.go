@@ -136,9 +136,10 @@ func serverLine(t Target, pe *pgconn.PgError) string {
 	}
 }
 
-// tlsProblem tells whether the connect failed on TLS or on a certificate.
+// tlsProblem tells whether the connect failed on TLS or on a certificate. A server
+// that answers nothing has not been asked for either.
 func tlsProblem(err error) bool {
-	if strings.Contains(err.Error(), "tls error") {
+	if strings.Contains(strings.ReplaceAll(err.Error(), "tls error: timeout", ""), "tls error") {
 		return true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {

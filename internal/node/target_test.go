@@ -65,6 +65,8 @@ func TestConnectErrors(t *testing.T) {
 	tests := []struct{ name, dsn, addr, want string }{
 		{"refused", at(gone, "postgres?sslmode=disable"), gone, "connection refused"},
 		{"timeout", at(silent.Addr().String(), "postgres?sslmode=disable"), silent.Addr().String(), "no answer in time"},
+		{"timeout with a choice of TLS", at(silent.Addr().String(), "postgres"), silent.Addr().String(), "no answer in time"},
+		{"timeout of TLS", at(silent.Addr().String(), "postgres?sslmode=require"), silent.Addr().String(), "no answer in time"},
 		{"unknown host", at("no.such.host.invalid:5432", "postgres"), "no.such.host.invalid:5432", "not known"},
 		{"no database", at(shared.Addr(), "absent?sslmode=disable"), shared.Addr(), `no database "absent"`},
 		{"may not log in", as(at(shared.Addr(), "postgres?sslmode=disable"), locked), shared.Addr(), "may not"},

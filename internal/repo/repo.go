@@ -9,10 +9,12 @@ package repo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/pgrpo/pgrpo/internal/trouble"
@@ -118,7 +120,11 @@ func (r *Repo) exec(ctx context.Context, what, sql string, args ...any) (rows in
 	return tag.RowsAffected(), nil
 }
 
-// failed says what failed, and on which repo.
+// failed says what failed, and on which repo. A connect that failed is told in one
+// line.
 func (r *Repo) failed(what string, err error) error {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		err = cause{err}
+	}
 	return fmt.Errorf("%s in repo %s: %w", what, r.name, err)
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
+
 	"github.com/pgrpo/pgrpo/internal/repo"
 	"github.com/pgrpo/pgrpo/internal/sandbox/relay"
 	"github.com/pgrpo/pgrpo/internal/txn"
@@ -198,5 +200,28 @@ func TestFrozenRepoEndsStoring(t *testing.T) {
 	}
 	if err := r.RemoveRun(ctx, run); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		t.Errorf("remove run: %v; the context: %v", err, ctx.Err())
+	}
+}
+
+// A repo that is gone is told of in one line, whatever was asked of it.
+func TestGoneRepoIsToldInOneLine(t *testing.T) {
+	name := database(t)
+	link, err := relay.Listen(context.WithoutCancel(t.Context()), server.Addr())
+	must(t, err)
+	defer link.Close()
+	// With and without TLS: the connect is tried in two ways.
+	r := opened(t, strings.Replace(dsn(t, name, "", link.Addr()), "sslmode=disable", "sslmode=prefer", 1))
+	link.Cut()
+	ask := func() error {
+		_, err := r.Contacts(t.Context(), run)
+		return err
+	}
+	var unconnected *pgconn.ConnectError
+	err = ask()
+	for until := time.Now().Add(time.Minute); !errors.As(err, &unconnected) && time.Now().Before(until); err = ask() {
+		// A connection of the pool was cut first.
+	}
+	if unconnected == nil || strings.ContainsAny(err.Error(), "\n\t") || !strings.Contains(err.Error(), link.Addr()) {
+		t.Errorf("connections: %v, want one line that names the repo", err)
 	}
 }
