@@ -46,7 +46,8 @@ type Question struct {
 	After *pg.Slot
 	Now   Node
 	// Consumer is the end of the last transaction that the consumer has durably,
-	// on the old primary's log; 0 unknown.
+	// on the old primary's log; 0 unknown. What a consumer confirmed on the survivor
+	// since cannot be told from a gap.
 	Consumer pg.LSN
 	Decoded  Decoded
 }
@@ -147,7 +148,7 @@ func (d *decider) decide() {
 	}
 	fork, known := forkOf(q.Then, q.Now)
 	if !known {
-		d.say(NotChecked, "where the log of %s left that of %s is not known", q.Now.Name, q.Then.Name)
+		d.say(NotChecked, "where the log of %s left that of %s is not known%s", q.Now.Name, q.Then.Name, hidden(q.Then, q.Now))
 		return
 	}
 	d.positions(s, fork)
@@ -184,6 +185,17 @@ func (d *decider) physical() {
 		return
 	}
 	d.say(NotChecked, "a physical slot keeps WAL from %s on; whether its standby needs more is not looked at", d.q.After.Restart)
+}
+
+// hidden is what the role could not see, for the end of a sentence.
+func hidden(nodes ...Node) string {
+	text := ""
+	for _, n := range nodes {
+		for _, what := range n.Unseen {
+			text += "; not seen on " + n.Name + ": " + what
+		}
+	}
+	return text
 }
 
 // positions judges how far the slot is confirmed against how far the consumer is.

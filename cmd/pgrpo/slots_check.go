@@ -47,11 +47,14 @@ that took the service over, and gives a verdict on each:
   lost_missing        it is not there
   not_checked         with the reason
 
-Nothing moves a slot's confirmed_flush_lsn. While check decodes from a slot, no consumer
-can; a slot that its consumer reads from is not_checked: stop the consumer first. A
-slot that went on is judged only where its consumer's position is known: name with
---consumer-lsn the end of the last transaction that the consumer has durably of the
-old primary, as it was before the consumer went to the new one.
+Run it before consumers go to the new primary: what they confirm there cannot be told
+from a gap. A slot that stands past where it was is judged only where its consumer's
+position is known: name with --consumer-lsn the end of the last transaction of the old
+primary that the consumer has durably.
+
+No slot's confirmed_flush_lsn is moved. While check decodes from a slot, no consumer can;
+a slot that its consumer reads from is not_checked. The role needs the right to
+replicate, to decode and to read the history of the timeline.
 
 Exit status: 0 all survived (transactions may come again), 1 any ahead, gap or lost, 2
 any not checked, 3 refused (flags, file, a version before 13, another cluster), 4 no
@@ -164,6 +167,9 @@ func (f *slotsCheckFlags) judge(cmd *cobra.Command, hosts []node.Target) error {
 		return err
 	}
 	all := slots.Check(cmd.Context(), before, now, chosen, f.positions, hosts, time.Duration(f.patience))
+	if err := cmd.Context().Err(); err != nil {
+		return fmt.Errorf("check the slots: %w", err)
+	}
 	print := checkedText
 	if f.nodes.format == "json" {
 		print = checkedJSON

@@ -35,6 +35,9 @@ before 13, nodes of two clusters), 4 no node was reached.`,
 				return err
 			}
 			seen := slots.Survey(cmd.Context(), hosts)
+			if err := cmd.Context().Err(); err != nil {
+				return fmt.Errorf("list the slots: %w", err)
+			}
 			if err := seen.Refuse(); err != nil {
 				return err
 			}

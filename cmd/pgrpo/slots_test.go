@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -230,4 +231,12 @@ func cut(t *testing.T, file string) string {
 		t.Fatal(err)
 	}
 	return file + ".cut"
+}
+
+// An interrupted command says so, and gives no verdict.
+func TestSlotsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := pgrpoUntil(ctx, t, "slots", "list", "--primary-pgdsn", "postgres://nobody@127.0.0.1:1/none")
+	wantOne(t, r, exitInterrupted, "canceled")
 }

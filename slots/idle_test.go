@@ -1,0 +1,32 @@
+package slots_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
+	"github.com/pgrpo/pgrpo/slots"
+)
+
+// A server of 18 gives up a slot whose consumer is away for long.
+func TestIdleTimeout(t *testing.T) {
+	t.Parallel()
+	if major(t) < 18 {
+		t.Skip("idle_replication_slot_timeout is from 18 on")
+	}
+	v, err := sandboxtest.Open(t).Primary(t.Context(), "primary", map[string]string{"idle_replication_slot_timeout": "1s"})
+	check(t, err)
+	sql(t, v, "create table t (a int)")
+	create(t, v, "", "slept")
+	before := survey(t, v)
+	until(t, "the slot is given up", func() bool {
+		insert(t, v, 1)
+		sql(t, v, "checkpoint")
+		return value(t, v, "select invalidation_reason from pg_replication_slots where slot_name = 'slept'") == "idle_timeout"
+	})
+	all := checkAll(t, before, nil, v)
+	verify(t, all, map[string]expect{"slept": {verdict: slots.LostInvalidated}})
+	if !strings.Contains(all[0].Reason, "idle_timeout") {
+		t.Errorf("the reason is %q", all[0].Reason)
+	}
+}
