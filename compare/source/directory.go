@@ -61,13 +61,18 @@ func Open(dir string) (*Directory, error) {
 
 // check holds a file against what the manifest says of it.
 func (d *Directory) check(f file) (err error) {
-	if filepath.Base(f.Name) != f.Name || f.Name == ManifestName {
+	if filepath.Base(f.Name) != f.Name || f.Name == "." || f.Name == ".." || f.Name == ManifestName {
 		return fmt.Errorf("%s names %q, which is no file of evidence", ManifestName, f.Name)
 	}
-	in, err := os.Open(filepath.Join(d.dir, f.Name))
+	path := filepath.Join(d.dir, f.Name)
+	err = isFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing", f.Name)
 	}
+	if err != nil {
+		return err
+	}
+	in, err := os.Open(path)
 	if err != nil {
 		return err
 	}

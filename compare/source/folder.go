@@ -125,15 +125,26 @@ func (d folder) open(name string) (*bufio.Reader, func() error, error) {
 	return bufio.NewReaderSize(unzipped, 32<<10), f.Close, nil
 }
 
+// mostValue bounds what is kept as one value, in bytes. The facts of a long run
+// are some megabytes.
+const mostValue = 1 << 30
+
 // value reads what whole kept.
-func (d folder) value(name string, v any) error {
+func (d folder) value(name string, v any) error { return d.valueOf(name, v, mostValue) }
+
+// valueOf reads a value of at most so many bytes.
+func (d folder) valueOf(name string, v any, most int64) error {
 	in, done, err := d.open(name)
 	if err != nil {
 		return fmt.Errorf("read evidence %s: %w", name, err)
 	}
 	defer done()
-	b, err := io.ReadAll(in)
-	if err == nil {
+	b, err := io.ReadAll(io.LimitReader(in, most+1))
+	switch {
+	case err != nil:
+	case int64(len(b)) > most:
+		err = fmt.Errorf("it is longer than %d bytes", most)
+	default:
 		err = strictly(b, v)
 	}
 	if err != nil {
@@ -193,12 +204,17 @@ func (c *codec[T]) next(in *bufio.Reader, buf []byte) ([]byte, error) {
 	if _, err := io.ReadFull(in, buf); err != nil || c.rest == nil {
 		return buf, err
 	}
-	buf = grown(buf, c.head+c.rest(buf))
-	_, err := io.ReadFull(in, buf[c.head:])
-	if err == io.EOF {
-		err = io.ErrUnexpectedEOF
+	// More may be announced than is there: room is made as it comes.
+	for whole := c.head + c.rest(buf); len(buf) < whole; {
+		from := len(buf)
+		buf = grown(buf, min(whole, max(2*from, 64<<10)))
+		if _, err := io.ReadFull(in, buf[from:]); err == io.EOF {
+			return buf, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return buf, err
+		}
 	}
-	return buf, err
+	return buf, nil
 }
 
 // grown gives buf the length n and keeps what is in it.

@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -65,11 +67,25 @@ func sumOf(b []byte) []byte {
 
 // readManifest reads the manifest of a directory.
 func readManifest(dir string) (manifest, error) {
-	b, err := os.ReadFile(filepath.Join(dir, ManifestName))
+	path := filepath.Join(dir, ManifestName)
+	if err := isFile(path); err != nil {
+		return manifest{}, err
+	}
+	b, err := os.ReadFile(path)
 	if err != nil {
 		return manifest{}, err
 	}
 	return decodeManifest(b)
+}
+
+// isFile refuses what is no file of the directory's own: a link may lead anywhere,
+// and a pipe never ends.
+func isFile(path string) error {
+	info, err := os.Lstat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is no file", filepath.Base(path))
+	}
+	return err
 }
 
 // decodeManifest refuses a manifest that is damaged or of another version.
@@ -96,10 +112,16 @@ func decodeManifest(b []byte) (manifest, error) {
 	return m, nil
 }
 
-// strictly reads JSON and refuses a member that this version does not know:
-// evidence that is passed over is not judged.
+// strictly reads one value of JSON and refuses a member that this version does not
+// know, and what follows it: evidence that is passed over is not judged.
 func strictly(b []byte, v any) error {
 	in := json.NewDecoder(bytes.NewReader(b))
 	in.DisallowUnknownFields()
-	return in.Decode(v)
+	if err := in.Decode(v); err != nil {
+		return err
+	}
+	if _, err := in.Token(); err != io.EOF {
+		return errors.New("something follows the value")
+	}
+	return nil
 }
