@@ -19,7 +19,7 @@ func dropLeftovers(ctx context.Context, nodes []node.Target, r Record) error {
 	var errs []error
 	for _, target := range nodes {
 		if err := dropOn(ctx, target, r); err != nil {
-			errs = append(errs, fmt.Errorf("slot and publication %s may be left on %s: %w", r.Slot, target, err))
+			errs = append(errs, fmt.Errorf("slot and publication %s may be left on %s (%w): once it answers, pgrpo compare %s drops them there", r.Slot, target, err, RunName(r.Run)))
 		}
 	}
 	return errors.Join(errs...)

@@ -135,7 +135,7 @@ func (t *trial) untilBack(ctx context.Context, counters *live.Counters, now live
 	if !out() {
 		return
 	}
-	t.log.Info(fmt.Sprintf("the service is out at the end of the load: waiting up to %v for it to come back", t.config.Grace))
+	t.log.Info(fmt.Sprintf("no transaction is acknowledged at the end of the load: waiting up to %v for the first", t.config.Grace))
 	for until := now() + t.config.Grace; out() && now() < until; {
 		if !sleep(ctx, 100*time.Millisecond) {
 			return
