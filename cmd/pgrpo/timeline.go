@@ -104,6 +104,9 @@ func (t *timelineFlags) run(cmd *cobra.Command) error {
 		files = append(files, n)
 	}
 	nodes, err := fromServers(cmd.Context(), hosts)
+	if interrupted := cmd.Context().Err(); interrupted != nil {
+		return interrupted
+	}
 	if err != nil && len(files) == 0 {
 		return err
 	}

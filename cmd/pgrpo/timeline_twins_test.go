@@ -1,19 +1,12 @@
 package main
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/sandbox"
-	"github.com/pgrpo/pgrpo/internal/trouble"
-	"github.com/pgrpo/pgrpo/slots/statefile"
 )
 
 // trio is a primary and two standbys that stream from it.
@@ -35,7 +28,16 @@ func trio(t *testing.T) (primary, a, b *sandbox.Server, flags []string) {
 	return primary, a, b, []string{"--primary-pgdsn=" + a.DSN("postgres"), "--standby-pgdsn=" + b.DSN("postgres")}
 }
 
-// Two standbys that are promoted at different positions are both on timeline 2,
+// writesPast makes servers write until the logs of all go past a position.
+func writesPast(t *testing.T, at pg.LSN, servers ...*sandbox.Server) {
+	t.Helper()
+	for _, v := range servers {
+		for flushed(t, v) <= at {
+			writes(t, v)
+		}
+	}
+}
+
 // and their histories tell them apart.
 func TestTimelineOfTwins(t *testing.T) {
 	ctx := t.Context()
@@ -46,7 +48,7 @@ func TestTimelineOfTwins(t *testing.T) {
 	must(t, b.Promote(ctx))
 	fork, later := forkOf(t, a, 2), forkOf(t, b, 2)
 	own := max(writes(t, a), writes(t, b), later)
-	writes(t, a)
+	writesPast(t, own, a, b)
 	between = max(between, fork)
 	got := seen(t, 0, flags...)
 	checkFork(t, got.pair(t, a.Addr(), b.Addr()), fork)
@@ -75,7 +77,6 @@ func TestTimelineOfTwins(t *testing.T) {
 	}
 }
 
-// Two standbys that are promoted at one position have the same history, and which
 // bytes of timeline 2 they share cannot be told.
 func TestTimelineOfAlikeTwins(t *testing.T) {
 	ctx := t.Context()
@@ -88,8 +89,7 @@ func TestTimelineOfAlikeTwins(t *testing.T) {
 		t.Fatalf("promoted at %s and %s", fork, other)
 	}
 	own := max(writes(t, a), writes(t, b), fork)
-	writes(t, a)
-	writes(t, b)
+	writesPast(t, own, a, b)
 	got := seen(t, exitInconclusive, flags...)
 	p := got.pair(t, a.Addr(), b.Addr())
 	if p.Kin != "unknown" || p.Fork == nil || *p.Fork != fork || p.PastA != nil || got.Histories[0].Contested == nil {
@@ -114,140 +114,36 @@ func TestTimelineOfAlikeTwins(t *testing.T) {
 	}
 }
 
-// What a role may not see is named and not guessed: without REPLICATION the history
-// of any timeline but the first. With it no other right is needed.
-func TestTimelineWithoutRights(t *testing.T) {
+// first commit that it left out is read from there.
+func TestTimelineOfARecoveryToATime(t *testing.T) {
 	ctx := t.Context()
-	p := openPair(t)
-	standby := standbyOf(t, p.primary)
-	for _, sql := range []string{"create role plain login", "create role replicating login replication", "revoke execute on function pg_control_system() from public"} {
-		must(t, p.primary.Exec(ctx, sql))
-	}
-	must(t, standby.WaitReplayed(ctx, p.primary))
-	asRole := func(role string) []string {
-		return []string{"--primary-pgdsn=" + as(p.primary.DSN("postgres"), role), "--standby-pgdsn=" + as(standby.DSN("postgres"), role)}
-	}
-	if got := seen(t, 0, asRole("replicating")...); got.pair(t, p.primary.Addr(), standby.Addr()).Kin != "together" {
-		t.Errorf("with REPLICATION: %+v", got.Pairs)
-	}
-	must(t, standby.Promote(ctx))
-	writes(t, p.primary)
-	got := seen(t, exitInconclusive, asRole("plain")...)
-	first, second := got.node(t, p.primary.Addr()), got.node(t, standby.Addr())
-	if first.Role != "primary" || *first.Timeline != 1 || first.Flush == nil || first.System != nil || len(first.Unseen) != 1 || first.Segment == nil {
-		t.Errorf("timeline 1: %+v", first)
-	}
-	if *second.Timeline != 2 || second.History != nil || second.Flush == nil || len(second.Unseen) != 2 || !strings.Contains(second.Unseen[0], `"plain" may not connect`) {
-		t.Errorf("timeline 2: %+v", second)
-	}
-	if pair := got.pair(t, p.primary.Addr(), standby.Addr()); pair.Kin != "unknown" || pair.Fork != nil || pair.PastA != nil {
-		t.Errorf("pair %+v", pair)
-	}
-	// Nothing is refused for a timeline that the unseen history may have.
-	asked := seen(t, exitInconclusive, append(asRole("plain"), "--at=2/0/3000060")...)
-	for _, answer := range asked.At.Nodes {
-		if answer.Verdict != "unknown" {
-			t.Errorf("answer %+v", answer)
-		}
-	}
-	// With the right to read it, the same servers tell all.
-	checkFork(t, seen(t, 0, asRole("replicating")...).pair(t, p.primary.Addr(), standby.Addr()), forkOf(t, standby, 2))
-	// The repo is another cluster.
-	strangers := seen(t, 0, "--primary-pgdsn="+p.primary.DSN("postgres"), "--standby-pgdsn="+p.repo.DSN("postgres"), "--at=1/0/1000028")
-	if len(strangers.Strangers) != 1 || strangers.Strangers[0] != p.repo.Addr() || strangers.Pairs[0].Kin != "strangers" || strangers.At.Nodes[1].Verdict != "no" {
-		t.Errorf("another cluster: %+v", strangers)
-	}
-}
-
-// Answers that do not fit together are not taken for one server's: a promotion in
-// between, or two servers behind one address. A standby that receives the next
-// timeline before it replays it is on the one that it replays.
-func TestWordOfAServer(t *testing.T) {
-	old := word{}
-	old.id.Timeline, old.id.System, old.ends.Flush, old.ends.Insert = 1, 7, 300, 300
-	old.system = node.System{SystemID: 7, Timeline: 1, Position: 300, HasHistory: true}
-	follows := old
-	follows.id.InRecovery, follows.ends = true, node.Ends{Receive: 290, Replay: 250}
-	follows.system.Position = 295
-	for _, test := range []struct {
-		name   string
-		change func(*word)
-		of     word
-		fits   bool
-		tl     pg.Timeline
-		known  bool
-		end    pg.LSN
-	}{
-		{"a primary", func(*word) {}, old, true, 1, true, 300},
-		{"a standby", func(*word) {}, follows, true, 1, true, 295},
-		{"promoted in between", func(w *word) { w.ends = node.Ends{Insert: 400, Flush: 400} }, follows, false, 1, false, 0},
-		{"promoted before its own word", func(w *word) { w.system.Timeline, w.ends = 2, node.Ends{Insert: 400, Flush: 400} }, old, false, 1, false, 400},
-		{"another server", func(w *word) { w.system.SystemID = 8 }, old, false, 1, false, 300},
-		{"it receives what it does not replay yet", func(w *word) { w.id.Timeline, w.ends.Receive, w.system.Position = 2, 350, 260 }, follows, false, 1, true, 260},
-		{"a timeline 1 without the right", func(w *word) { w.unheard = errors.New("no right") }, old, true, 1, true, 300},
-		{"a standby without the right", func(w *word) { w.id.Timeline, w.unheard = 0, errors.New("no right") }, follows, true, 0, false, 290},
-	} {
-		test.change(&test.of)
-		n := test.of.node()
-		if test.of.fits() != test.fits || n.Timeline != test.tl || n.HasHistory != test.known || n.End != test.end || len(n.Unseen) > 0 == test.known {
-			t.Errorf("%s: fits %t, %+v", test.name, test.of.fits(), n)
-		}
-	}
-	ancient := node.Identity{VersionNum: 120022}
-	ancient.Version = "12.22"
-	if err := newEnough(ancient, "db1:5432"); trouble.Of(err) != trouble.Refused || err.Error() != "db1:5432 runs PostgreSQL 12.22; 13 or newer is needed" {
-		t.Errorf("version 12: %v", err)
-	}
-	if err := newEnough(node.Identity{VersionNum: node.OldestVersion}, "db1:5432"); err != nil {
-		t.Error(err)
-	}
-}
-
-// After a promotion pg_control names the old timeline until a checkpoint: the log is
-// looked for on what followed, and not on branches that were left out before it.
-func TestBranchesOfADeadServer(t *testing.T) {
-	step := func(tl pg.Timeline, end pg.LSN) pg.Step { return pg.Step{Parent: tl, End: end} }
-	d := statefile.Directory{
-		Control: &statefile.Control{Timeline: 2, Checkpoint: 150},
-		Timelines: []statefile.Timeline{
-			{Timeline: 2, History: pg.History{step(1, 100)}},
-			{Timeline: 3, History: pg.History{step(1, 100), step(2, 200)}},
-			{Timeline: 4, History: pg.History{step(1, 100), step(2, 200), step(3, 300)}},
-			{Timeline: 5, History: pg.History{step(1, 100), step(2, 140)}},
-			{Timeline: 6, History: pg.History{step(1, 100)}},
-		},
-	}
-	want := []ending{
-		{timeline: 4, known: true, history: d.Timelines[2].History, from: 300},
-		{timeline: 3, known: true, history: d.Timelines[1].History, from: 200},
-		{timeline: 2, known: true, history: d.Timelines[0].History, from: 150},
-	}
-	if diff := cmp.Diff(want, branchesOf(d), cmp.AllowUnexported(ending{})); diff != "" {
-		t.Errorf("where the log may end (-want +got):\n%s", diff)
-	}
-	d.Timelines = nil
-	if got := branchesOf(d); len(got) != 1 || got[0].known || got[0].timeline != 2 {
-		t.Errorf("without files of histories: %+v", got)
-	}
-}
-
-// Files of which the WAL is gone still tell the node, but not its end; without a
-// whole pg_control there is nothing to tell.
-func TestTimelineOfDamagedFiles(t *testing.T) {
-	dir := recordedSlots(t)
-	got := seen(t, exitInconclusive, "--data-dir="+dir)
-	if n := got.Nodes[0]; n.Role != "down" || n.End != nil || n.System == nil || !strings.Contains(strings.Join(n.Unseen, " "), "the end of its WAL") {
-		t.Errorf("without WAL: %+v", n)
-	}
-	control := filepath.Join(dir, "global", "pg_control")
-	content, err := os.ReadFile(control)
+	primary, a, _, flags := trio(t)
+	target, err := primary.Value(ctx, "select clock_timestamp()")
 	must(t, err)
-	content[100]++
-	must(t, os.WriteFile(control, content, 0o600))
-	for _, args := range [][]string{{"--data-dir=" + dir}, {"--data-dir=" + dir + "/pg_replslot"}, {"--data-dir=" + dir + "/none"}} {
-		r := pgrpo(t, append([]string{"timeline"}, args...)...)
-		if r.status != exitRefused || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 {
-			t.Errorf("%v: status %d", args, r.status)
+	for name, value := range map[string]string{"recovery_target_time": target, "recovery_target_action": "promote"} {
+		must(t, a.Set(ctx, name, value))
+	}
+	must(t, a.Stop(ctx, sandbox.Fast))
+	left := writes(t, primary)
+	must(t, a.Start(ctx))
+	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
+		standby, err := a.InRecovery(ctx)
+		must(t, err)
+		if !standby {
+			break
 		}
+		if time.Since(begun) > 30*time.Second {
+			t.Fatal("it did not end its recovery")
+		}
+	}
+	got := seen(t, 0, flags...)
+	f := got.node(t, a.Addr()).History[0]
+	after, err := time.Parse("2006-01-02 15:04:05.999999-07", target)
+	must(t, err)
+	if f.Time == nil || f.Time.Before(after) || f.Time.After(time.Now()) || !strings.HasPrefix(f.Reason, "before 20") {
+		t.Errorf("fork %+v, told to stop at %s", f, target)
+	}
+	if f.At <= left {
+		t.Errorf("left at %s, before what it was to keep up to %s", f.At, left)
 	}
 }

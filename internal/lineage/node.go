@@ -107,7 +107,8 @@ type Fork struct {
 	// At is the first byte of Timeline, which Parent does not share.
 	At     pg.LSN
 	Reason string
-	// Time is when the recovery was told to stop, where the reason says so.
+	// Time is that of the commit at which the recovery stopped, where the reason
+	// says so.
 	Time time.Time
 	// Last is the file of the last byte that is shared, on the parent; First that
 	// of the first byte of the new timeline. They are "" if the size of a file is
