@@ -149,6 +149,8 @@ func TestCheckAcrossAFailover(t *testing.T) {
 	check(t, primary.Kill())
 	check(t, standby.Start(t.Context()))
 	check(t, standby.Promote(t.Context()))
+	// The old primary comes back and takes writes: it is not the survivor.
+	check(t, primary.Start(t.Context()))
 	made := 0
 	until(t, "the new log is past the old one", func() bool {
 		insert(t, standby, 20)
@@ -167,7 +169,11 @@ func TestCheckAcrossAFailover(t *testing.T) {
 		want["skipped"] = expect{verdict: slots.GapSkipped, also: []slots.Verdict{slots.Ahead}}
 		want["idle"] = expect{verdict: slots.LostTemporary}
 	}
-	verify(t, checkAll(t, before, consumers, primary, standby), want)
+	all := checkAll(t, before, consumers, primary, standby)
+	verify(t, all, want)
+	if all[0].Node != standby.Addr() {
+		t.Errorf("judged on %s, want %s", all[0].Node, standby.Addr())
+	}
 	if keeps {
 		// What the verdicts say is so: some of what the new primary committed comes
 		// out of the one slot and not out of the other.
