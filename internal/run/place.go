@@ -113,12 +113,12 @@ func canMakePlaces(root string) error {
 }
 
 // FindPlace finds the directory of an earlier run below root. One without a record
-// is of a run that ended before it sent anything.
+// is of a run that has sent nothing.
 func FindPlace(root string, r txn.Run) (Place, error) {
 	p := Place{filepath.Join(root, RunName(r))}
 	if _, err := os.Stat(filepath.Join(p.Dir, "run.json")); err != nil {
 		if _, inside := os.Stat(filepath.Join(p.Dir, "journal")); inside == nil && errors.Is(err, fs.ErrNotExist) {
-			return p, trouble.Refuse("run %s ended before it sent anything, and there is nothing to judge: remove %s", RunName(r), p.Dir)
+			return p, trouble.Refuse("run %s has sent nothing, and there is nothing to judge: if its process is gone, remove %s", RunName(r), p.Dir)
 		}
 		return p, trouble.Refuse("run %s is not in %s: name the directory that holds it with --run-dir: %w", RunName(r), root, err)
 	}

@@ -26,7 +26,7 @@ func TestFindPlace(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("nothing to judge: remove " + p.Dir)
+	refused("nothing to judge: if its process is gone, remove " + p.Dir)
 	if err := os.WriteFile(filepath.Join(p.Dir, "run.json"), []byte("{}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
