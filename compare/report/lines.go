@@ -103,6 +103,9 @@ func (s Sample) key() string {
 
 func (r Report) attemptsLine() string {
 	a := r.Attempts
+	if r.Run.Drivers == 0 {
+		return "not known: " + noAccount
+	}
 	line := fmt.Sprintf("%s sent: %s acknowledged", count(a.Sent), count(a.Acked))
 	if a.Unreplicated > 0 {
 		line += ", " + count(a.Unreplicated) + " acknowledged with a warning"

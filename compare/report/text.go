@@ -130,7 +130,13 @@ func walWords(w WALBytes) string {
 	}
 }
 
+// noAccount says why nothing is known of what was sent.
+const noAccount = "no account of the load was read"
+
 func (r Report) outageLines() []string {
+	if r.Run.Drivers == 0 {
+		return []string{"not measured: " + noAccount}
+	}
 	if r.Attempts.Acked+r.Attempts.Unreplicated == 0 {
 		return []string{"not measured: no attempt was acknowledged"}
 	}
