@@ -12,7 +12,8 @@ import (
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	if major(t) < 18 {
-		t.Skip("idle_replication_slot_timeout is from 18 on")
+		lacks(t, "idle_replication_slot_timeout")
+		return
 	}
 	v, err := sandboxtest.Open(t).Primary(t.Context(), "primary", map[string]string{"idle_replication_slot_timeout": "1s"})
 	check(t, err)

@@ -36,6 +36,15 @@ func major(t *testing.T) int {
 	return b.Major
 }
 
+// lacks sees that a server has no such setting: it is of a version before that, and
+// what the setting does cannot be tried on it.
+func lacks(t *testing.T, setting string) {
+	t.Helper()
+	if n := value(t, sandboxtest.Primary(t), "select count(*) from pg_settings where name = '"+setting+"'"); n != "0" {
+		t.Errorf("the server has %s", setting)
+	}
+}
+
 func sql(t testing.TB, v *sandbox.Server, statements ...string) {
 	t.Helper()
 	for _, s := range statements {

@@ -13,7 +13,8 @@ import (
 func TestReadyNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	if major(t) < 17 {
-		t.Skip("servers keep slots on standbys from 17 on")
+		lacks(t, "sync_replication_slots")
+		return
 	}
 	box := sandboxtest.Open(t)
 	primary, err := box.Primary(t.Context(), "primary", map[string]string{"sync_replication_slots": "on"})
