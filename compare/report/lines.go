@@ -76,6 +76,17 @@ func (r Report) otherWitness(name string, w Witness) string {
 	return fmt.Sprintf("%s %s (%s lost, %s silent)", name, verb, count(w.Lost), count(w.SilentOfLost))
 }
 
+// zombieLines name the servers that take writes beside the survivor.
+func (r Report) zombieLines() []string {
+	var lines []string
+	for _, n := range r.Nodes {
+		if n.Role == "zombie" {
+			lines = append(lines, n.Name+" takes writes too, on a log that the survivor has left behind: fence it")
+		}
+	}
+	return lines
+}
+
 // findingLines are the classes that no other line speaks of.
 func (r Report) findingLines() []string {
 	var lines []string

@@ -18,6 +18,7 @@ func (r Report) Text(style Style) string {
 	p.line("RPO", r.rpoLine())
 	p.lines("Outage", r.outageLines())
 	p.lines("Split", r.splitLines())
+	p.lines("Zombie", r.zombieLines())
 	p.line("Stream", r.streamLine())
 	p.lines("Slot", r.slotLines())
 	if r.RPO.FirstLost != nil {
