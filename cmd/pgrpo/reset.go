@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/spf13/cobra"
@@ -60,18 +59,14 @@ func reset(ctx context.Context, cluster *clusterFlags, log *slog.Logger) error {
 	if cluster.repo == "" {
 		return nil
 	}
-	return dropRepo(ctx, cluster.repo, func(name string) { log.Info("dropped", "what", "schema pgrpo", "on", name) })
-}
-
-func dropRepo(ctx context.Context, dsn string, dropped func(string)) error {
-	r, err := repo.Open(ctx, dsn)
+	r, err := repo.Open(ctx, cluster.repo)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	if err := r.Drop(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := r.Drop(ctx); err != nil {
 		return err
 	}
-	dropped(r.String())
+	log.Info("dropped", "what", "schema pgrpo", "on", r.String())
 	return nil
 }
