@@ -29,6 +29,9 @@ func (j *judge) conclude(failure error) {
 		sound = evidenceTorn
 	}
 	j.objectives(sound)
+	if failure != nil {
+		j.stopped()
+	}
 	r.Verdict = Met
 	var broken, unproven []string
 	for _, o := range r.Objectives {
@@ -79,6 +82,10 @@ func (j *judge) whatIsMissing(failure error) []string {
 	if !j.facts.Survivor.Proven {
 		say("%s", because("which node survived is not proven", j.facts.Survivor.Why))
 	}
+	missing = append(missing, j.doubts...)
+	if failure != nil {
+		return missing // of what was not looked at nothing can be said
+	}
 	switch {
 	case j.acks == 0:
 		say("no attempt was acknowledged")
@@ -97,7 +104,6 @@ func (j *judge) whatIsMissing(failure error) []string {
 	case j.c.Expect != ExpectNone && r.FaultsSeen == 0:
 		say("no fault was seen: no new server process, no new branch, and no outage over %v with a lost connection", j.c.OutageThreshold)
 	}
-	missing = append(missing, j.doubts...)
 	if n := r.Attempts.AccountLost; n > 0 {
 		say("%s no account, and may have been acknowledged", were(n, "reserved attempt has", "reserved attempts have"))
 	}

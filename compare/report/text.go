@@ -106,7 +106,11 @@ func (r Report) rpoLine() string {
 	}
 	lost := r.RPO
 	if o.Measured == nil {
-		return "not measured: which node survived is not proven" + limit
+		why := "which node survived is not proven"
+		if r.Witnesses.Rows.Why != nil {
+			why = *r.Witnesses.Rows.Why
+		}
+		return "not measured: " + why + limit
 	}
 	if lost.Transactions == 0 {
 		return "0 transactions" + limit
