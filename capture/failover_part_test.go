@@ -67,10 +67,10 @@ func (p *part) commit(on *sandbox.Server, seqs ...txn.Seq) {
 	}
 }
 
-// pad makes a server's log longer by some megabytes that hold no transaction.
+// pad makes a server's log longer by some megabytes in which nothing is the run's.
 func (p *part) pad(on *sandbox.Server, megabytes int) {
 	p.t.Helper()
-	p.must(on.Exec(p.ctx, fmt.Sprintf("select pg_logical_emit_message(false, 'pad', repeat('x', 1 << 20)) from generate_series(1, %d)", megabytes)))
+	p.must(on.Exec(p.ctx, fmt.Sprintf("select pg_logical_emit_message(true, 'pad', repeat('x', 1 << 20)) from generate_series(1, %d)", megabytes)))
 }
 
 // padPast makes the new primary's log reach past all that was heard of the old
@@ -226,7 +226,8 @@ func (p *part) account(r *running, want outcome) {
 		case in == 1:
 			missing = append(missing, id.Seq)
 		case cs[0].LSN < w.from || cs[0].End > w.to || cs[0].Branch != p.branchOf(w) || cs[0].SeenSum != m.Sum:
-			p.t.Errorf("%v, written from %v to %v on branch %d: captured %+v", id, w.from, w.to, p.branchOf(w), cs[0])
+			p.t.Errorf("%v, written from %v to %v on branch %d: captured from %v to %v on branch %d, with sum %d of %d",
+				id, w.from, w.to, p.branchOf(w), cs[0].LSN, cs[0].End, cs[0].Branch, cs[0].SeenSum, m.Sum)
 		}
 	}
 	for seq, w := range p.written {
