@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,7 +47,7 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
+		return usageError{fmt.Errorf("%w (see %s --help)", inPlainWords(err), cmd.CommandPath())}
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.PersistentFlags().StringVar(&logging.format, "log-format", logging.format, "how the log is written: text or json")
@@ -90,10 +91,26 @@ func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) e
 			return
 		}
 		if err := flags.Set(f.Name, value); err != nil {
-			failed = usageError{fmt.Errorf("%s: %w", name, err)}
+			failed = usageError{fmt.Errorf("%s: %w", name, inPlainWords(err))}
 		}
 	})
 	return failed
+}
+
+// inPlainWords says of a value that is none of the flag's type what the flag wants.
+func inPlainWords(err error) error {
+	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
+	if !ok {
+		return err
+	}
+	want, ok := map[string]string{
+		"bool": "true or false", "int": "a whole number", "int32": "a whole number", "int64": "a whole number",
+		"uint32": "a whole number of 0 or more", "uint64": "a whole number of 0 or more", "float64": "a number",
+	}[invalid.GetFlag().Value.Type()]
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
 }
 
 func commandLineOnly(flag string) bool {
