@@ -17,7 +17,8 @@ func resetCommand(logging *logFlags) *cobra.Command {
 		Short: "drop what pgrpo keeps on primary and repo, and nothing else",
 		Long: `reset drops what runs have left on the primary: pgrpo's tables, publications and
 slots that nobody uses. With --repo-pgdsn it drops the repo's schema too, and
-with that all runs it has; their directories stay.`,
+with that all runs it has; their directories stay. While a run goes on, it drops
+nothing.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, _, err := logging.open(cmd.ErrOrStderr())
 			if err != nil {

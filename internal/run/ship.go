@@ -49,10 +49,10 @@ func (t *trial) ship(ctx context.Context, j *journal.Journal, receipts *writer.R
 		switch {
 		case err == nil:
 		case receipts != nil:
-			t.log.Error("the repo does not take the ledger, and the workers wait for it: the load ends", "error", err)
+			t.log.Error("the ledger goes to the repo no further, and the workers wait for that: the load ends", "error", err)
 			endLoad()
 		default:
-			t.log.Error("the repo does not take the ledger: the journal keeps the rest", "error", err)
+			t.log.Error("the ledger goes to the repo no further: the journal keeps the rest", "error", err)
 		}
 		s.done <- err
 	}()
