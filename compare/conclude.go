@@ -137,6 +137,9 @@ func (j *judge) breach(o Objective) string {
 	case Diverged:
 		return fmt.Sprintf("%s on the survivor (limit: %s)", were(r.Capture.Lost, "captured transaction is not", "captured transactions are not"), l)
 	case CDC:
+		if j.facts.Slot.Fate == SlotBroken {
+			return fmt.Sprintf("the slot did not survive: %s", j.facts.Slot.Why)
+		}
 		if gaps := r.Counts[CaptureGap]; float64(gaps) == o.Measured {
 			return fmt.Sprintf("%s never in the stream (limit: %s)", were(gaps, "surviving transaction was", "surviving transactions were"), l)
 		}

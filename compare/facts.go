@@ -108,6 +108,27 @@ type CaptureFacts struct {
 	Start, Followed pg.Position
 }
 
+// SlotFate is what became of the run's slot, as far as a promise of the stream
+// depends on it. Its zero value says that nothing is proven.
+type SlotFate uint8
+
+// The fates of a slot.
+const (
+	SlotUnproven SlotFate = iota
+	// SlotKept means that the stream went on from the slot that the run began
+	// with, and would go on from it.
+	SlotKept
+	// SlotBroken means that the slot was lost, or left a gap.
+	SlotBroken
+)
+
+// SlotFacts is what became of the run's slot; Why says why nothing is proven, or
+// what broke, in words.
+type SlotFacts struct {
+	Fate SlotFate
+	Why  string
+}
+
 // Facts is all evidence that is small.
 type Facts struct {
 	Drivers  []Driver
@@ -125,6 +146,7 @@ type Facts struct {
 	Sentinels    []txn.Sentinel
 	SentinelKept []int32
 	Capture      CaptureFacts
+	Slot         SlotFacts
 	// Poolers are the addresses at which a pooler stood between the run and a
 	// server.
 	Poolers []string

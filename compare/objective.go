@@ -185,9 +185,22 @@ func (j *judge) found(objective string) float64 {
 
 func (j *judge) cdc() measure {
 	m := j.ofRows(j.found(CDC))
-	m.unproven = "the slots were not checked"
 	if !j.res.Capture.Complete {
 		m.silent, m.unproven = true, because("the stream was not followed to its end", j.res.Capture.Why)
+	}
+	switch slot := j.facts.Slot; slot.Fate {
+	case SlotKept:
+	case SlotBroken:
+		// This alone disproves it, whatever else is known of the stream.
+		if m.silent {
+			m.low = 0
+		}
+		m.low++
+		m.high, m.silent = m.low, !j.facts.Survivor.Proven
+	default:
+		if m.unproven == "" {
+			m.unproven = because("the slots were not checked", slot.Why)
+		}
 	}
 	return m
 }

@@ -249,7 +249,14 @@ func (o *oracle) objectives() {
 	steady := r.Attempts.Acked+r.Attempts.Unreplicated > 0 && !o.stalled()
 	exact(compare.RTOGlobal, secs(l.RTOGlobal), r.RTO.Global.Seconds(), steady)
 	exact(compare.RTOWorkerMax, secs(l.RTOWorkerMax), r.RTO.WorkerMax.Seconds(), steady)
-	weigh(compare.CDC, count(l.CDC), sum(compare.CaptureGap, compare.CaptureDisorder, compare.CaptureTorn, compare.CaptureMismatch), 0, proven && o.heardAll(), false)
+	stream, told := 0.0, proven && o.heardAll()
+	if told {
+		stream = sum(compare.CaptureGap, compare.CaptureDisorder, compare.CaptureTorn, compare.CaptureMismatch)
+	}
+	if o.facts.Slot.Fate == compare.SlotBroken {
+		stream, told = stream+1, proven
+	}
+	weigh(compare.CDC, count(l.CDC), stream, stream, told, o.heardAll() && o.facts.Slot.Fate != compare.SlotUnproven)
 	weigh(compare.Diverged, count(l.Diverged), sum(compare.CapturedLost), sum(compare.CapturedLost), proven, o.heardAll())
 	// Two servers that take writes at a time break it, whoever survived.
 	broken := sum(compare.Hole, compare.PhantomTransaction, compare.AlienRow, compare.WitnessDisagreement, compare.SplitBrain,

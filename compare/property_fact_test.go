@@ -40,6 +40,7 @@ var losses = map[string]func(p *planter){
 	"stream without its end":    func(p *planter) { p.facts.Capture.Complete = false },
 	"end of the stream lost":    func(p *planter) { p.cutStream() },
 	"end not on the survivor":   func(p *planter) { p.facts.SentinelKept = nil },
+	"slot broken":               func(p *planter) { p.facts.Slot.Fate = compare.SlotBroken },
 	"stream not heard":          func(p *planter) { p.facts.Capture = compare.CaptureFacts{}; clear(p.commits) },
 	"a problem of the evidence": func(p *planter) { p.facts.Problems = append(p.facts.Problems, "the disk was full") },
 	"journal damaged": func(p *planter) {

@@ -37,6 +37,8 @@ type Evidence struct {
 	// Capture says whether there was a stream, and what kept it from its
 	// end.
 	Capture CaptureEnd
+	// Slot is how the run's slot was before the load.
+	Slot SlotPast
 	// Problems are what went wrong after the first attempt was sent: any of
 	// them makes the verdict inconclusive at best.
 	Problems []string
@@ -170,7 +172,7 @@ func (t *trial) finish(ctx context.Context, l *listener, problems []string) *Evi
 	e := &Evidence{
 		Record: t.record, Place: t.place, Repo: t.repo, Problems: problems,
 		NoSurvivor: errors.New("the nodes were not asked"),
-		Unresolved: map[txn.ID]string{}, close: t.closeAll,
+		Unresolved: map[txn.ID]string{}, Slot: slotPast(t.place), close: t.closeAll,
 		BranchOf: func(txn.Driver, txn.Conn) pg.BranchID { return 0 },
 	}
 	defer func() { e.Capture = l.end() }()

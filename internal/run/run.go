@@ -34,6 +34,9 @@ func Do(ctx context.Context, c Config) (_ *Evidence, err error) {
 	if err := capture.ready(ctx); err != nil {
 		return nil, errors.Join(err, capture.stop())
 	}
+	if err := t.noteSlots(ctx); err != nil {
+		return nil, errors.Join(err, capture.stop())
+	}
 	problems := t.load(ctx, capture)
 	if c.ValidationDelay > 0 {
 		t.log.Info("waiting before the judgement", "for", c.ValidationDelay)

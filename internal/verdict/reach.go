@@ -83,6 +83,10 @@ func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, k
 	if err != nil {
 		f.Problems = append(f.Problems, fmt.Sprintf("gather the evidence: %v", err))
 	}
+	slot, slotErr := ownSlot(ctx, e)
+	if f.Slot = slot.facts(); slotErr != nil {
+		f.Slot.Why = slotErr.Error()
+	}
 	if streams.Survivor != nil && c.Payload == compare.PayloadSums && k.Dir == "" {
 		sum(ctx, e.Survivor(), streams, f.TableWorkers)
 	}
@@ -102,7 +106,7 @@ func judge(ctx context.Context, e *run.Evidence, c compare.Case, found *spool, k
 	j := judgement{f, result, told{report.Meta{
 		Version: e.Record.Version, Started: e.Record.Started, Finished: time.Now(),
 		Nodes: nodes(e), Dir: e.Place.Dir,
-	}, ownSlot(e)}}
+	}, slot.rows(result.Capture.Lost)}}
 	if err := kept.end(j.told); err != nil {
 		j.result.Verdict = compare.Worst(result.Verdict, compare.Inconclusive)
 		j.result.Reasons = append(j.result.Reasons, err.Error())
