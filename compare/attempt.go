@@ -14,7 +14,7 @@ func (w *walk) judgeAttempt() error {
 	if s.id.Worker == txn.SentinelWorker && w.announced[s.id.Seq] {
 		return nil
 	}
-	fate := FateOf(s.account, s.marker)
+	fate := s.fate()
 	w.count(s, fate)
 	if err := w.hear(s, fate); err != nil {
 		return err
@@ -108,6 +108,9 @@ func (w *walk) loss(s *sight, fate Fate) error {
 		class = LostUnreplicated
 	}
 	f := w.finding(class, s, "")
+	if s.restored {
+		f.Text = "a salvage brought it back"
+	}
 	w.lose(s, f)
 	if err := w.report(f); err != nil {
 		return err
@@ -131,7 +134,7 @@ func (w *walk) byStream(s *sight) error {
 		if err := w.find(CapturedLost, s, ""); err != nil {
 			return err
 		}
-	case len(s.commits) == 0 && s.marker == pg.Present && s.account != NeverSent && w.captureComplete():
+	case len(s.commits) == 0 && s.marker == pg.Present && !s.restored && s.account != NeverSent && w.captureComplete():
 		return w.uncaptured(s)
 	}
 	return w.byContent(s)

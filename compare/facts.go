@@ -153,6 +153,10 @@ type Facts struct {
 	// Workers are all workers that the run is known to have had: each must have
 	// an account. Nil knows of none but those of the accounts.
 	Workers []txn.Worker
+	// Restored are the attempts that a salvage brought back: they are on the
+	// survivor, and were not when it was applied. What it names can only add to
+	// what was lost.
+	Restored []txn.ID
 	// Problems are what went wrong while the evidence was gathered, in
 	// words. Any of them keeps the run from being proven.
 	Problems []string

@@ -51,6 +51,7 @@ type judge struct {
 	forks     map[pg.BranchID]*forkLoss
 	firstLost map[pg.BranchID]time.Time // by the branch that acked
 	announced map[txn.Seq]bool
+	restored  map[txn.ID]bool
 	gapLines  []GapCount
 	spoke     struct{ log, client bool }
 	// allWhole says that every account of the run is closed and undamaged.
@@ -90,7 +91,7 @@ func Judge(c Case, f Facts, s Streams, emit func(Finding) error) (Result, error)
 		bounds: make(bounds), clock: NewClock(c.OutageThreshold, c.finest()),
 		lastAck: make(map[pg.BranchID]time.Time), forks: make(map[pg.BranchID]*forkLoss),
 		firstLost: make(map[pg.BranchID]time.Time),
-		announced: make(map[txn.Seq]bool),
+		announced: make(map[txn.Seq]bool), restored: make(map[txn.ID]bool),
 	}
 	err := j.run(s)
 	j.conclude(err)
@@ -192,6 +193,9 @@ func (j *judge) open() error {
 		if _, there := j.books[w]; !there {
 			doubt("the account of worker %d is missing", w)
 		}
+	}
+	for _, id := range j.facts.Restored {
+		j.restored[id] = true
 	}
 	for _, s := range j.facts.Sentinels {
 		j.announced[txn.Seq(s.Number)] = true

@@ -65,8 +65,11 @@ type InDoubtCount struct {
 // RPO is what was lost of what was promised.
 type RPO struct {
 	Transactions int64
-	Ops          Ops
-	WAL          WALBytes
+	// Restored counts those of the lost that a salvage brought back: the loss
+	// stays one.
+	Restored int64
+	Ops      Ops
+	WAL      WALBytes
 	// Span is from the first lost ack to the last ack before the outage,
 	// the greatest over the forks.
 	Span time.Duration

@@ -27,6 +27,9 @@ func (j *judge) lose(s *sight, f Finding) {
 	}
 	r.Transactions++
 	r.Ops.add(s.ops)
+	if s.restored {
+		r.Restored++
+	}
 	if r.First == nil || f.AckedAt.Before(r.First.AckedAt) {
 		r.First = &f
 	}

@@ -26,6 +26,8 @@ type sight struct {
 	commits  []txn.Commit // distinct positions, by LSN
 	ops      Ops
 	log      Word
+	// restored says that it was lost, and that a salvage brought it back.
+	restored bool
 }
 
 func (s *sight) isAck() bool { return s.account == Acked || s.account == AckedUnreplicated }
@@ -152,6 +154,7 @@ func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
 	if s.marker == pg.Present && int(promisedOps) != len(a.Ops) {
 		w.misfits++
 	}
+	w.restores()
 	if err := w.judgeAttempt(); err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func (j *judge) survives(p pg.Position) (survives, known bool) {
 // hear takes the words of all witnesses on one attempt, and finds the attempts
 // of which they contradict each other.
 func (j *judge) hear(s *sight, fate Fate) error {
-	rows, log, client := rowsSay(s.marker), j.logSays(s), j.clientSays(s)
+	rows, log, client := rowsSay(s.original()), j.logSays(s), j.clientSays(s)
 	s.log = log
 	j.spoke.log = j.spoke.log || log != Silent
 	j.spoke.client = j.spoke.client || client != Silent

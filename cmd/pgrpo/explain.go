@@ -18,6 +18,7 @@ import (
 	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/run"
+	"github.com/pgrpo/pgrpo/internal/salvage"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
@@ -31,6 +32,7 @@ type explainFlags struct {
 	lsn     string
 	dataDir string
 	fork    string
+	salvage string
 	format  string
 	set     *pflag.FlagSet
 }
@@ -45,6 +47,7 @@ func (e *explainFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&e.lsn, "lsn", "", "position in a commit record, as in 0/48F4660; all attempts that may have theirs there are told of")
 	f.StringVar(&e.dataDir, "data-dir", "", "data `directory` of a dead server, whose WAL is read")
 	f.StringVar(&e.fork, "fork", "", "position at which the survivor left the dead server, where the run does not tell")
+	f.StringVar(&e.salvage, "salvage", "", "`file` to write what was lost to, as SQL for the survivor; it must not be there")
 	f.StringVar(&e.format, "report", "text", "text or json")
 }
 
@@ -60,15 +63,21 @@ was found of it, and sums it up in one sentence.
 
 An xid or an LSN may have been used on several branches: all that match are
 shown. Nodes are asked if --primary-pgdsn or --standby-pgdsn name them; what
-the repo knows is told without them. Nothing is changed anywhere.
+the repo knows is told without them. Nothing is changed on any server.
 
 With --data-dir alone, the WAL of a dead server is read, before anyone runs
 pg_rewind on it: its commits at or past the point where the survivor left it,
 which of them are attempts of the run, and whether those that were acknowledged
-are the ones that the report calls lost.`,
+are the ones that the report calls lost.
+
+--salvage writes the lost transactions as SQL for the survivor, made again from the
+run's plan and seed: those in the data directory, or without one those that the
+report calls lost. Nothing newer is overwritten by it. What it brought back stays
+lost in the report of a later compare, and is counted there as restored.`,
 		Example: `  pgrpo explain 20261120-170201 --worker 3 --seq 4711
   pgrpo explain 20261120-170201 --lsn 0/48F4B10 --data-dir /mnt/dead/data --report json
-  pgrpo explain 20261120-170201 --data-dir /mnt/dead/data --primary-pgdsn postgres://tester@db2/test`,
+  pgrpo explain 20261120-170201 --data-dir /mnt/dead/data --primary-pgdsn postgres://tester@db2/test
+  pgrpo explain 20261120-170201 --salvage lost.sql && psql -v ON_ERROR_STOP=1 -f lost.sql postgres://tester@db2/test`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.explain(cmd, logging, args[0])
@@ -87,6 +96,11 @@ func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name strin
 	fork, err := e.forkAt()
 	if err != nil {
 		return err
+	}
+	if e.salvage != "" {
+		if err := absent(e.salvage); err != nil {
+			return err
+		}
 	}
 	print := printText
 	switch e.format {
@@ -110,8 +124,15 @@ func (e *explainFlags) explain(cmd *cobra.Command, logging *logFlags, name strin
 		return err
 	}
 	defer done()
-	if find == nil {
+	switch {
+	case find == nil && e.dataDir != "":
 		return e.dead(cmd, source, fork)
+	case find == nil:
+		script, err := source.Salvage(ctx)
+		if err != nil {
+			return err
+		}
+		return e.save(cmd, script)
 	}
 	ids, err := find(source)
 	if err != nil {
@@ -155,7 +176,23 @@ func (e *explainFlags) dead(cmd *cobra.Command, source *gather.Source, fork pg.L
 	if err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	return nil
+	if e.salvage == "" {
+		return nil
+	}
+	script, err := source.SalvageDead(dead)
+	if err != nil {
+		return err
+	}
+	return e.save(cmd, script)
+}
+
+// save writes the salvage, and says so beside the report.
+func (e *explainFlags) save(cmd *cobra.Command, script salvage.Script) error {
+	if err := writeSalvage(e.salvage, script); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(cmd.ErrOrStderr(), salvaged(e.salvage, script))
+	return err
 }
 
 // open opens the run, its nodes and the data directory.
@@ -222,7 +259,9 @@ func (e *explainFlags) asked() (func(*gather.Source) ([]txn.ID, error), error) {
 		return nil, usageError{errors.New("--worker and --seq name an attempt together: give both")}
 	case e.fork != "" && (e.dataDir == "" || len(named) > 0):
 		return nil, usageError{errors.New("--fork goes with --data-dir alone, where all past the fork is told of")}
-	case len(named) == 0 && e.dataDir != "":
+	case e.salvage != "" && len(named) > 0:
+		return nil, usageError{errors.New("--salvage brings back all that was lost, and takes no single commit")}
+	case len(named) == 0 && (e.dataDir != "" || e.salvage != ""):
 		return nil, nil
 	case len(named) != 1:
 		return nil, usageError{errors.New("which commit? give --worker and --seq, or --xid, or --lsn; or all that a dead server has, with --data-dir")}

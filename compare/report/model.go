@@ -92,6 +92,7 @@ type InDoubt struct {
 // RPO is what was lost.
 type RPO struct {
 	Transactions int64        `json:"transactions"`
+	Restored     int64        `json:"restored"`
 	Rows         int64        `json:"rows"`
 	Inserts      int64        `json:"inserts"`
 	Updates      int64        `json:"updates"`

@@ -94,7 +94,7 @@ func (b builder) rpo() RPO {
 		wal.Max = &r.WAL.Max
 	}
 	shown := RPO{
-		Transactions: r.Transactions, Rows: r.Ops.Rows(),
+		Transactions: r.Transactions, Restored: r.Restored, Rows: r.Ops.Rows(),
 		Inserts: r.Ops.Inserts, Updates: r.Ops.Updates, Deletes: r.Ops.Deletes,
 		PayloadBytes: r.Ops.PayloadBytes, WALBytes: wal, Seconds: r.Span.Seconds(),
 		Unreplicated: Unreplicated{Transactions: r.Unreplicated, Rows: r.UnreplicatedOps.Rows()},

@@ -228,7 +228,7 @@ func TestKeysAreAlwaysThere(t *testing.T) {
 		"tool":     {"name", "version"},
 		"run":      {"id", "seed", "started_at", "finished_at", "workers", "drivers", "faults_seen"},
 		"attempts": {"sent", "acked", "acked_unreplicated", "failed", "in_doubt", "not_sent", "account_lost"},
-		"rpo": {"transactions", "rows", "inserts", "updates", "deletes", "payload_bytes", "wal_bytes", "seconds", "unreplicated",
+		"rpo": {"transactions", "restored", "rows", "inserts", "updates", "deletes", "payload_bytes", "wal_bytes", "seconds", "unreplicated",
 			"first_lost", "last_lost"},
 		"witnesses": {"rows", "log", "client_lsn", "disagreements", "agree"},
 		"capture":   {"transactions", "changes", "duplicates", "captured_lost", "complete", "gaps", "unexplained"},

@@ -27,6 +27,9 @@ func (r Report) Text(style Style) string {
 	if r.RPO.LastLost != nil && r.RPO.Transactions > 1 {
 		p.line("Last", r.attemptLine(*r.RPO.LastLost))
 	}
+	if n := r.RPO.Restored; n > 0 {
+		p.line("Restored", plural(n, "lost transaction is", "lost transactions are")+" on the survivor again, by a salvage; the loss stays a loss")
+	}
 	p.line("Witness", r.witnessLine())
 	if lines := r.findingLines(); len(lines) > 0 {
 		p.lines("Found", lines)

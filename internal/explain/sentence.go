@@ -110,6 +110,9 @@ func (f Facts) fate() string {
 	}
 	switch compare.FateOf(f.Account, n.Marker) {
 	case compare.Kept:
+		if f.calledLost() {
+			return "the last judgement found it lost, and it is on " + n.Name + " again"
+		}
 		return "it is kept on " + n.Name
 	case compare.TurnedOutCommitted:
 		return "it turned out committed, and is on " + n.Name
@@ -128,11 +131,8 @@ func (f Facts) fate() string {
 
 // fateUnasked says what is to be thought where no survivor could be asked.
 func (f Facts) fateUnasked() string {
-	for _, found := range f.Findings {
-		switch found.Class {
-		case compare.LostTransaction.String(), compare.LostUnreplicated.String():
-			return "the last judgement found it lost, and no survivor could be asked now"
-		}
+	if f.calledLost() {
+		return "the last judgement found it lost, and no survivor could be asked now"
 	}
 	if f.Account == compare.Failed {
 		return "no survivor could be asked whether it is absent, as promised"
@@ -152,6 +152,13 @@ func (f Facts) fateUnasked() string {
 		}
 	}
 	return "whether it was kept is not known, since no survivor could be asked"
+}
+
+// calledLost tells whether the last judgement found it lost.
+func (f Facts) calledLost() bool {
+	return slices.ContainsFunc(f.Findings, func(found Finding) bool {
+		return found.Class == compare.LostTransaction.String() || found.Class == compare.LostUnreplicated.String()
+	})
 }
 
 // shown says what the consumers of the stream saw.

@@ -37,6 +37,7 @@ func program() map[string][]string {
 		"internal/wal":            {"internal/pg"},
 		"internal/lineage":        {"internal/pg"},
 		"internal/explain":        {"compare", "internal/txn"},
+		"internal/salvage":        {"internal/txn"},
 		"internal/layout":         {"go/parser"},
 	}
 }
@@ -92,6 +93,7 @@ func allForbidden() []forbidden {
 		{"compare", "internal/selftest/plant", "compare", "imports internal/selftest/plant"},
 		{"slots/statefile", "slots", "slots/statefile", "imports slots"},
 		{"internal/wal", "slots/statefile", "internal/wal", "imports slots/statefile"},
+		{"internal/salvage", "internal/repo", "internal/salvage", "imports internal/repo"},
 		{"internal/explain", "internal/repo", "internal/explain", "imports internal/repo"},
 		{"internal/lineage", "internal/node", "internal/lineage", "imports internal/node"},
 	}

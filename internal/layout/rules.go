@@ -70,6 +70,10 @@ func Rules() []Rule {
 			In:   []string{"internal/explain"},
 			Only: append([]string{"compare"}, words...), Unreachable: wire(),
 		}, {
+			Why:  "a salvage is made of the plan and the seed, and asks no server",
+			In:   []string{"internal/salvage"},
+			Only: words, Unreachable: wire(),
+		}, {
 			Why:   "only capture reads pgoutput",
 			In:    []string{"..."},
 			Never: []string{"capture/pgoutput"}, Except: []string{"capture/..."},

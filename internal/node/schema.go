@@ -206,7 +206,7 @@ func EnsureRun(ctx context.Context, conn *pgconn.PgConn, number txn.Run, seed ui
 }
 
 // ownTable is the form of the names of pgrpo's tables.
-var ownTable = regexp.MustCompile(`^(run|marker|worker_\d{4,})$`)
+var ownTable = regexp.MustCompile(`^(run|marker|restored|worker_\d{4,})$`)
 
 // ownName is the form of the names of pgrpo's publications and slots.
 var ownName = regexp.MustCompile(`^pgrpo_\d+$`)

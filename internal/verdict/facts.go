@@ -144,6 +144,9 @@ func survivor(ctx context.Context, e *run.Evidence, s *node.Snapshot, f *compare
 	if f.TableWorkers, err = s.TableWorkers(ctx); err != nil {
 		return err
 	}
+	if f.Restored, err = s.Restored(ctx, e.Record.Run); err != nil {
+		return err
+	}
 	for m, err := range s.Markers(ctx, e.Record.Run, txn.SentinelWorker) {
 		if err != nil {
 			return fmt.Errorf("read the end transactions: %w", err)
