@@ -117,6 +117,12 @@ func Finish(ctx context.Context, c Config, p Place) (_ *Evidence, err error) {
 		// What was broken off says nothing of the run.
 		return nil, context.Cause(ctx)
 	}
+	if e.NoSurvivor != nil && t.made {
+		// The servers that were asked may not be the run's, and its own have what the
+		// next judgement needs.
+		t.config.Leftovers = KeepLeftovers
+		t.log.Warn(fmt.Sprintf("slot and publication %s may be left on the nodes of the run: judge it there with pgrpo compare, or drop them with pgrpo reset", t.record.Slot))
+	}
 	return e, nil
 }
 
