@@ -83,7 +83,11 @@ func (o *oracle) tookOver(by, old reigning, servers map[reigning][]*deed) bool {
 	case o.leads(by) != o.leads(old):
 		return o.leads(by)
 	}
-	return o.met(servers[old]).Before(o.met(servers[by]))
+	if a, b := o.met(servers[old]), o.met(servers[by]); !a.Equal(b) {
+		return a.Before(b)
+	}
+	// One of the two is, whichever it is called.
+	return old.branch < by.branch || old.branch == by.branch && old.start < by.start
 }
 
 // leads tells whether the survivor's log goes on from a server's.
