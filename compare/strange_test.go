@@ -76,3 +76,23 @@ func TestDisorderedRowsAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// Of several attempts that could not be settled, any may have been the last to
+// change a row.
+func TestAnyOfSeveralOpenAttempts(t *testing.T) {
+	ev := longRun()
+	l := pick(t, ev.lives(0), func(l life) bool {
+		n := len(l.last)
+		return n > 2 && l.end().Kind == txn.Update && l.last[n-2].Kind == txn.Update
+	})
+	open := l.last[len(l.last)-2:]
+	ev.back(0, l, open[0])
+	ev.facts.Unresolved = map[txn.ID]string{}
+	for _, v := range open {
+		ev.facts.Unresolved[txn.ID{Run: testRun, Worker: 0, Seq: v.Seq}] = "locked"
+		ev.markers[0] = slices.DeleteFunc(ev.markers[0], func(m txn.Marker) bool { return m.Seq == v.Seq })
+	}
+	if _, found := ev.judge(t, testCase()); len(found) != 0 {
+		t.Errorf("found %v", keysOf(found))
+	}
+}
