@@ -101,6 +101,7 @@ func TestPoolerHasStatementsAlready(t *testing.T) {
 	want.Conn = 1
 	same(t, "entry", plain(b.entries[b.worker.number][0]), want)
 	b.survives(lives)
+	same(t, "how statements are sent", b.worker.session.composer.mode, Unnamed)
 	marker, _ := b.truth(1)
 	same(t, "the marker", marker, absent)
 	b.goesOn(lives)
