@@ -98,8 +98,12 @@ func TestPreflight(t *testing.T) {
 	}
 	other, err := node.Identify(ctx, connect(t, database(t)))
 	check(t, err)
+	if _, err := node.Preflight(ctx, conn, node.Need{Repo: &other}); trouble.Of(err) != trouble.Refused || !strings.Contains(err.Error(), "repo") {
+		t.Errorf("the repo is another database of the primary: %v", err)
+	}
+	other.System++
 	if _, err := node.Preflight(ctx, conn, node.Need{Repo: &other}); err != nil {
-		t.Errorf("the repo is another database: %v", err)
+		t.Errorf("the repo is another cluster: %v", err)
 	}
 	powerless := role(t, "login")
 	facts, err = node.Preflight(ctx, connect(t, as(dsn, powerless)), node.Need{})

@@ -61,8 +61,8 @@ func Preflight(ctx context.Context, conn *pgconn.PgConn, need Need) (Facts, erro
 		return f, trouble.Refuse("preflight: %s is a standby (in recovery); give the primary as --primary-pgdsn", where)
 	case id.ReadOnly:
 		return f, trouble.Refuse("preflight: sessions on %s are read-only (default_transaction_read_only is on); give the primary, or switch that off for this role", where)
-	case need.Repo != nil && sameDatabase(id, *need.Repo):
-		return f, trouble.Refuse("preflight: the repo is database %q of the primary %s itself; give another server as --repo-pgdsn", id.Database, where)
+	case need.Repo != nil && sameCluster(id, *need.Repo):
+		return f, trouble.Refuse("preflight: the repo is on the primary %s itself, or a copy of it, and would be lost with it; give another server as --repo-pgdsn", where)
 	}
 	if err := f.replication(ctx, conn); err != nil {
 		return f, fmt.Errorf("preflight: %w", err)
@@ -73,12 +73,10 @@ func Preflight(ctx context.Context, conn *pgconn.PgConn, need Need) (Facts, erro
 	return f, nil
 }
 
-// sameDatabase compares system and database. Where the system could not be
-// read, the process and its start stand in.
-func sameDatabase(a, b Identity) bool {
-	if a.Database != b.Database {
-		return false
-	}
+// sameCluster compares systems, whatever the database: a failover takes all of a
+// server back, the repo with it. Where the system could not be read, the process and
+// its start stand in.
+func sameCluster(a, b Identity) bool {
 	if a.System != 0 && b.System != 0 {
 		return a.System == b.System
 	}
