@@ -25,7 +25,7 @@ func heap() int {
 // While the repo is away the entries wait on disk, not in memory: neither the
 // journal that grows nor its shipping afterwards takes more than a little of it.
 func TestShipWaitsOnDisk(t *testing.T) {
-	const workers, each = 4, 500_000
+	const workers, each, limit = 4, 500_000, 25 // MiB
 	ctx := t.Context()
 	r, name := fresh(t)
 	d := drive(t, r, workers)
@@ -111,7 +111,8 @@ func TestShipWaitsOnDisk(t *testing.T) {
 		}
 	}
 	t.Logf("%d MiB of journal, at most %d MiB more on the heap", info.Size()>>20, most)
-	if most > 16 || info.Size()>>20 < 3*16 {
-		t.Errorf("%d MiB of journal, at most %d MiB more on the heap, want 16", info.Size()>>20, most)
+	// What is under way when a slow machine looks is a few parts of the journal.
+	if most > limit || info.Size()>>20 < 3*limit {
+		t.Errorf("%d MiB of journal, at most %d MiB more on the heap, want %d", info.Size()>>20, most, limit)
 	}
 }
