@@ -36,11 +36,15 @@ const (
 	// lost, and positions and transaction ids are used again on the same
 	// timeline.
 	AsyncCommitCrash Scenario = "async-commit-crash"
+	// FailoverSlot is a SyncFailover whose standby synchronizes the slots of the
+	// primary, from 17 on: the stream goes on from the standby's copy. Before 17
+	// there is no such thing, and the slot dies with the primary.
+	FailoverSlot Scenario = "failover-slot"
 )
 
 // All lists the scenarios, the default first.
 func All() []Scenario {
-	return []Scenario{LossyFailover, CleanSwitchover, CrashRestart, SyncFailover, AsyncCommitCrash}
+	return []Scenario{LossyFailover, CleanSwitchover, CrashRestart, SyncFailover, AsyncCommitCrash, FailoverSlot}
 }
 
 // Parse finds a scenario by its name.
@@ -66,6 +70,8 @@ func (s Scenario) Promise() string {
 		return "the primary commits synchronously to its standby and is killed, the standby is promoted: nothing may be lost"
 	case AsyncCommitCrash:
 		return "the primary acknowledges before it writes (synchronous_commit = off) and is killed and started again: acknowledged commits will be lost"
+	case FailoverSlot:
+		return "as sync-failover, and the standby keeps a copy of the slot (from PostgreSQL 17 on): the slot survives without a gap; before 17 it is lost"
 	default:
 		return string(s)
 	}
@@ -117,7 +123,12 @@ func (c *Cluster) build(ctx context.Context, box *sandbox.Sandbox) (err error) {
 	if err := c.Standby.WaitStreaming(ctx, c.Primary); err != nil {
 		return err
 	}
-	if c.Scenario != SyncFailover {
+	if c.Scenario == FailoverSlot {
+		if err := c.synchronizeSlots(ctx); err != nil {
+			return err
+		}
+	}
+	if c.Scenario != SyncFailover && c.Scenario != FailoverSlot {
 		return nil
 	}
 	return c.Primary.Set(ctx, "synchronous_standby_names", "standby")
@@ -174,6 +185,11 @@ func (c *Cluster) fault(ctx context.Context, t Timing, tell func(string)) error 
 	case CrashRestart:
 		return c.restart(ctx, t, tell)
 	case SyncFailover:
+		return c.failover(ctx, t, tell)
+	case FailoverSlot:
+		if err := c.awaitSlots(ctx, tell); err != nil {
+			return err
+		}
 		return c.failover(ctx, t, tell)
 	case AsyncCommitCrash:
 		tell("the WAL writer falls behind; the load goes on and the primary keeps acknowledging")
