@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/pg"
 )
 
 // Text renders the report for people: the verdict first, then what was lost,
@@ -120,7 +121,7 @@ func (r Report) rpoLine() string {
 	}
 	parts := []string{
 		plural(lost.Transactions, "transaction", "transactions"), plural(lost.Rows, "row", "rows"),
-		size(lost.PayloadBytes) + " payload", walWords(lost.WALBytes), secs(lost.Seconds),
+		pg.Bytes(lost.PayloadBytes).String() + " payload", walWords(lost.WALBytes), secs(lost.Seconds),
 	}
 	return strings.Join(parts, ", ") + limit
 }
@@ -130,11 +131,11 @@ func walWords(w WALBytes) string {
 	case w.Min == nil:
 		return "WAL not known"
 	case w.Max == nil:
-		return "at least " + size(*w.Min) + " WAL"
-	case size(*w.Min) == size(*w.Max):
-		return size(*w.Min) + " WAL"
+		return "at least " + pg.Bytes(*w.Min).String() + " WAL"
+	case pg.Bytes(*w.Min).String() == pg.Bytes(*w.Max).String():
+		return pg.Bytes(*w.Min).String() + " WAL"
 	default:
-		return size(*w.Min) + " to " + size(*w.Max) + " WAL"
+		return pg.Bytes(*w.Min).String() + " to " + pg.Bytes(*w.Max).String() + " WAL"
 	}
 }
 

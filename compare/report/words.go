@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/pg"
 )
 
 // count is a number as people read it: in groups of three from five digits on.
@@ -31,20 +32,6 @@ func plural(n int64, one, many string) string {
 	return count(n) + " " + many
 }
 
-// size is a number of bytes, in decimal units.
-func size(n int64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1e6:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1e9:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	default:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	}
-}
-
 // secs is a number of seconds.
 func secs(s float64) string {
 	if s > 0 && s < 0.995 {
@@ -67,7 +54,7 @@ func measure(objective string, v float64) string {
 	case compare.RPOSeconds, compare.RTOGlobal, compare.RTOWorkerMax:
 		return secs(v)
 	case compare.RPOPayloadBytes, compare.RPOWALBytes:
-		return size(int64(v))
+		return pg.Bytes(int64(v)).String()
 	default:
 		return number(v)
 	}

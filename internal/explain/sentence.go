@@ -96,9 +96,9 @@ func (f Facts) place() string {
 	case k.Bytes == nil:
 		return fmt.Sprintf("%s lies %s %s", where, k.Side, fork)
 	case !r.Exact:
-		return fmt.Sprintf("%s lies at least %s %s %s", where, size(*k.Bytes), k.Side, fork)
+		return fmt.Sprintf("%s lies at least %s %s %s", where, pg.Bytes(*k.Bytes).String(), k.Side, fork)
 	default:
-		return fmt.Sprintf("%s lies %s %s %s", where, size(*k.Bytes), k.Side, fork)
+		return fmt.Sprintf("%s lies %s %s %s", where, pg.Bytes(*k.Bytes).String(), k.Side, fork)
 	}
 }
 

@@ -121,7 +121,7 @@ func (r Record) text(line func(string, string, ...any)) {
 			text += " at " + f.LSN.String()
 		}
 		if f.Bytes != nil {
-			text += ", by " + size(*f.Bytes)
+			text += ", by " + pg.Bytes(*f.Bytes).String()
 		}
 		line("lies", "%s", text)
 	}

@@ -1,24 +1,9 @@
 package explain
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
-
-// size is a number of bytes, in decimal units.
-func size(n uint64) string {
-	switch {
-	case n < 1000:
-		return fmt.Sprintf("%d B", n)
-	case n < 1e6:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1e9:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	default:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	}
-}
 
 // clock is the time of day of a moment in nanoseconds since 1970.
 func clock(nanoseconds int64) string {

@@ -256,8 +256,12 @@ func TestHangingDiskHoldsTheWorkers(t *testing.T) {
 	m.set(func() { m.hold = hold })
 	// A round hangs before the reservation is used up.
 	put(t, a, reserveSeqs/2)
-	for j.rouse(); m.count() == before; time.Sleep(time.Millisecond) {
+	j.rouse()
+	for late := time.Now().Add(time.Minute); m.count() == before; time.Sleep(time.Millisecond) {
 		must(t, j.Err())
+		if time.Now().After(late) {
+			t.Fatal("no round began")
+		}
 	}
 	put(t, a, reserveSeqs/2-1)
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
@@ -299,8 +303,10 @@ func TestSlowReservationIsAStall(t *testing.T) {
 		defer j.mu.Unlock()
 		return j.turn != nil
 	}
-	for !waits() {
-		time.Sleep(time.Millisecond)
+	for late := time.Now().Add(time.Minute); !waits(); time.Sleep(time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatal("nobody waits")
+		}
 	}
 	for from := j.Now(); j.Now()-from <= stallAfter; {
 		time.Sleep(time.Millisecond)
