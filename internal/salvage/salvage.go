@@ -96,10 +96,9 @@ func (s Script) attempt(w *bufio.Writer, a Attempt) {
 			fmt.Fprintf(&body, "  insert into %s (id, seq, run, crc, payload) values (%d, %d, %d, %d, '%s') on conflict do nothing;\n",
 				table, op.ID, a.Seq, a.Run, int32(sum), payload)
 		case txn.Update:
-			fmt.Fprintf(&body, "  update %s set seq = %d, crc = %d, payload = '%s' where run = %d and id = %d and seq = %d;\n",
-				table, a.Seq, int32(sum), payload, a.Run, op.ID, op.Expect)
+			fmt.Fprintf(&body, "  update %s set seq = %d, crc = %d, payload = '%s' where %s;\n", table, a.Seq, int32(sum), payload, s.found(a, op))
 		case txn.Delete:
-			fmt.Fprintf(&body, "  delete from %s where run = %d and id = %d and seq = %d;\n", table, a.Run, op.ID, op.Expect)
+			fmt.Fprintf(&body, "  delete from %s where %s;\n", table, s.found(a, op))
 		}
 	}
 	fmt.Fprintf(w, `
@@ -112,4 +111,13 @@ do $salvage$ begin
 %[8]send $salvage$;
 commit;
 `, a.ID, oneLine(a.Place), a.Seq, a.Run, a.Worker, len(a.Ops), int32(whole), body.String())
+}
+
+// found is the condition for a row that is what the operation had to find, in all of
+// its content: a row that somebody changed by hand has still the seq of that version.
+func (s Script) found(a Attempt, op txn.Op) string {
+	version := a.ID
+	version.Seq = op.Expect
+	return fmt.Sprintf("run = %d and id = %d and seq = %d and payload = '%s'", a.Run, op.ID, op.Expect,
+		txn.AppendPayload(nil, s.Seed, version, op.ID, s.PayloadBytes))
 }

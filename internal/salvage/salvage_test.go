@@ -44,7 +44,10 @@ func TestWrite(t *testing.T) {
 		return txn.SumOf(s.Attempts[0].ID, row, k, []byte(payload))
 	}
 	in, up, del := sum(12, txn.Insert, pay(12)), sum(5, txn.Update, pay(5)), sum(7, txn.Delete, "")
-	want := strings.NewReplacer("<IN>", pay(12), "<UP>", pay(5), "<A>", number(in), "<B>", number(up), "<C>", number(in^up^del)).Replace(
+	old := func(row txn.RowID, seq txn.Seq) string {
+		return string(txn.AppendPayload(nil, 1, txn.ID{Run: 9, Worker: 3, Seq: seq}, row, 4))
+	}
+	want := strings.NewReplacer("<UP40>", old(5, 40), "<DEL41>", old(7, 41), "<IN>", pay(12), "<UP>", pay(5), "<A>", number(in), "<B>", number(up), "<C>", number(in^up^del)).Replace(
 		`-- worker 3 seq 47, committed at 0/14B0 on timeline 1  ; drop table x;
 begin;
 do $salvage$ begin
@@ -52,8 +55,8 @@ do $salvage$ begin
   if not found then return; end if;
   insert into pgrpo.restored (seq, run, worker) values (47, 9, 3) on conflict do nothing;
   insert into pgrpo.worker_0003 (id, seq, run, crc, payload) values (12, 47, 9, <A>, '<IN>') on conflict do nothing;
-  update pgrpo.worker_0003 set seq = 47, crc = <B>, payload = '<UP>' where run = 9 and id = 5 and seq = 40;
-  delete from pgrpo.worker_0003 where run = 9 and id = 7 and seq = 41;
+  update pgrpo.worker_0003 set seq = 47, crc = <B>, payload = '<UP>' where run = 9 and id = 5 and seq = 40 and payload = '<UP40>';
+  delete from pgrpo.worker_0003 where run = 9 and id = 7 and seq = 41 and payload = '<DEL41>';
 end $salvage$;
 commit;
 `)

@@ -52,21 +52,7 @@ func TestSalvage(t *testing.T) {
 	if !strings.Contains(r.Text(report.Plain), "on the survivor again, by a salvage; the loss stays a loss") {
 		t.Error("the text does not say that it is restored")
 	}
-
-	t.Run("what is newer stays", func(t *testing.T) {
-		a, op := updated(t, script)
-		table := fmt.Sprintf("pgrpo.%s where run = %d and id = %d", txn.TableOf(a.Worker), l.run, op.ID)
-		check(t, standby.Exec(t.Context(), fmt.Sprintf("update %s", strings.Replace(table, " where", " set seq = 777777, payload = 'newer' where", 1))))
-		for _, from := range []string{"marker", "restored"} {
-			check(t, standby.Exec(t.Context(), fmt.Sprintf("delete from pgrpo.%s where run = %d and worker = %d and seq = %d", from, l.run, a.Worker, a.Seq)))
-		}
-		apply(t, standby, sql)
-		got, err := standby.Value(t.Context(), "select seq || payload from "+table)
-		check(t, err)
-		if got != "777777newer" || !markerOn(t, standby, a.ID) {
-			t.Errorf("the row is %s", got)
-		}
-	})
+	l.newerStays(t, script, sql)
 }
 
 // salvage is the salvage of the dead primary's WAL, which is that of the judgement.
@@ -83,30 +69,6 @@ func (l lossy) salvage(t *testing.T) salvage.Script {
 		t.Errorf("of the WAL %v\nof the judgement %v", a, b)
 	}
 	return script
-}
-
-// updated is a salvaged update of a row that no other salvaged attempt touches.
-func updated(t *testing.T, s salvage.Script) (salvage.Attempt, txn.Op) {
-	t.Helper()
-	type row struct {
-		worker txn.Worker
-		id     txn.RowID
-	}
-	touched := map[row]int{}
-	for _, a := range s.Attempts {
-		for _, op := range a.Ops {
-			touched[row{a.Worker, op.ID}]++
-		}
-	}
-	for _, a := range s.Attempts {
-		for _, op := range a.Ops {
-			if op.Kind == txn.Update && touched[row{a.Worker, op.ID}] == 1 {
-				return a, op
-			}
-		}
-	}
-	t.Fatal("no lost attempt updates a row that no other one touches")
-	return salvage.Attempt{}, txn.Op{}
 }
 
 // compare judges the run once more, and reads every payload.
