@@ -37,6 +37,7 @@ func Check(ctx context.Context, before, now Snapshot, slots []pg.Slot, consumers
 		}
 		return all
 	}
+	same, unlike := continuity(ctx, before, survivor, hosts)
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	for i, s := range slots {
@@ -45,6 +46,7 @@ func Check(ctx context.Context, before, now Snapshot, slots []pg.Slot, consumers
 			consumer = before.Consumers[s.Name]
 		}
 		q := Ask(before, survivor, s.Name, consumer)
+		q.Same, q.Unlike = same, unlike
 		group.Go(func() error {
 			all[i] = Judged{Decision: decideThere(ctx, q, hosts, patience), Node: survivor.Name, Before: q.Before, After: q.After}
 			return nil
@@ -64,6 +66,21 @@ func Ask(before Snapshot, survivor Node, name string, consumer pg.LSN) Question 
 		q.Standby = found(then, name)
 	}
 	return q
+}
+
+// continuity looks whether the survivor has the log of the snapshot's primary, where
+// its timeline alone does not tell.
+func continuity(ctx context.Context, before Snapshot, survivor Node, hosts []node.Target) (same pg.LSN, unlike string) {
+	then, _ := before.Primary()
+	if _, known := forkOf(then, survivor); !known || !restarted(then, survivor) {
+		return 0, ""
+	}
+	for _, h := range hosts {
+		if nameOf(h) == survivor.Name {
+			return sameUpTo(ctx, then, survivor, h)
+		}
+	}
+	return 0, "it was not asked"
 }
 
 func found(n Node, name string) *pg.Slot {

@@ -49,7 +49,12 @@ type Question struct {
 	// on the old primary's log; 0 unknown. What a consumer confirmed on the survivor
 	// since cannot be told from a gap.
 	Consumer pg.LSN
-	Decoded  Decoded
+	// Same is how far the survivor was seen to have the log of Then. It is asked for
+	// only where the timeline is the same and the server's process may be another: 0
+	// is then not seen, for the reason Unlike.
+	Same    pg.LSN
+	Unlike  string
+	Decoded Decoded
 }
 
 // Decision is the verdict on one slot.
@@ -151,8 +156,40 @@ func (d *decider) decide() {
 		d.say(NotChecked, "where the log of %s left that of %s is not known%s", q.Now.Name, q.Then.Name, hidden(q.Then, q.Now))
 		return
 	}
-	d.positions(s, fork)
+	if consumer, _ := d.consumer(); restarted(q.Then, q.Now) && consumer > q.Same {
+		d.otherLog(consumer)
+	} else {
+		d.positions(s, fork)
+	}
 	d.decoding()
+}
+
+// otherLog says that the position of the consumer may be one of another log than
+// that of the survivor, though the timeline is the same.
+func (d *decider) otherLog(consumer pg.LSN) {
+	q := d.q
+	if q.Now.End != 0 && consumer > q.Now.End {
+		d.say(Ahead, "its consumer has transactions up to %s, and the log of %s ends at %s", consumer, q.Now.Name, q.Now.End)
+		d.bound(Ahead, q.Now.End, consumer)
+	}
+	if q.Same == 0 {
+		d.say(NotChecked, "%s is on the same timeline as %s was, and another process: whether its log is the same cannot be told: %s", q.Now.Name, q.Then.Name, q.Unlike)
+		return
+	}
+	d.say(NotChecked, "%s was started again since the snapshot, and its log is seen to be the same up to %s only; its consumer has all up to %s", q.Now.Name, q.Same, consumer)
+}
+
+// consumer is the end of what the consumer has, and whether that was told. What was
+// confirmed is durable at the consumer: it has that much at least, of what was there.
+func (d *decider) consumer() (at pg.LSN, told bool) {
+	q := d.q
+	if q.Consumer != 0 {
+		return q.Consumer, true
+	}
+	if q.Then.End != 0 {
+		return min(q.Before.Confirmed, q.Then.End), false
+	}
+	return q.Before.Confirmed, false
 }
 
 func kind(s pg.Slot) string {
@@ -207,15 +244,7 @@ func (d *decider) positions(s pg.Slot, fork pg.LSN) {
 	if q.Now.End != 0 {
 		shares = min(shares, q.Now.End)
 	}
-	consumer, told := q.Consumer, q.Consumer != 0
-	if !told {
-		// What was confirmed is durable at the consumer: it has that much at least,
-		// of what was there.
-		consumer = q.Before.Confirmed
-		if q.Then.End != 0 {
-			consumer = min(consumer, q.Then.End)
-		}
-	}
+	consumer, told := d.consumer()
 	shared := min(consumer, shares)
 	if consumer > shares {
 		d.say(Ahead, "its consumer has transactions up to %s, and %s shares the log up to %s only", consumer, q.Now.Name, shares)

@@ -15,8 +15,8 @@ func survived() Question {
 	}
 	return Question{
 		Name: "s", Before: slot(0x800), Standby: slot(0x700), After: slot(0x800), Consumer: 0x800,
-		Then:    Node{Name: "old", Role: "primary", System: 7, Timeline: 1, HasHistory: true, End: 0x1200},
-		Now:     Node{Name: "new", Role: "primary", System: 7, Timeline: 2, HasHistory: true, History: pg.History{{Parent: 1, End: 0x1000}}, End: 0x2000},
+		Then:    Node{Name: "old", Role: "primary", System: 7, Timeline: 1, HasHistory: true, End: 0x1200, Started: 5},
+		Now:     Node{Name: "new", Role: "primary", System: 7, Timeline: 2, HasHistory: true, History: pg.History{{Parent: 1, End: 0x1000}}, End: 0x2000, Started: 6},
 		Decoded: Decoded{Attempt: Worked},
 	}
 }
@@ -30,8 +30,20 @@ func TestDecide(t *testing.T) {
 		also     []Verdict
 		from, to pg.LSN
 	}{
-		"survived":               {func(q *Question) {}, Survived, nil, 0, 0},
-		"on the same timeline":   {func(q *Question) { q.Now.Timeline, q.Now.History = 1, nil }, Survived, nil, 0, 0},
+		"survived":             {func(q *Question) {}, Survived, nil, 0, 0},
+		"on the same timeline": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.Started = 1, nil, 5 }, Survived, nil, 0, 0},
+		"on the same timeline, another process": {func(q *Question) { q.Now.Timeline, q.Now.History = 1, nil },
+			NotChecked, nil, 0, 0},
+		"on the same timeline, processes not seen": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.Started, q.Then.Started = 1, nil, 0, 0 },
+			NotChecked, nil, 0, 0},
+		"on the same timeline, the same log": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Same = 1, nil, 0x800 }, Survived, nil, 0, 0},
+		"on the same timeline, the same log so far": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Same = 1, nil, 0x7FF },
+			NotChecked, nil, 0, 0},
+		"on the same timeline, the same log, consumer unknown": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Same, q.Consumer = 1, nil, 0x800, 0 },
+			Survived, nil, 0, 0},
+		"on the same timeline, another log, does not decode": {func(q *Question) {
+			q.Now.Timeline, q.Now.History, q.Decoded = 1, nil, Decoded{Attempt: Refused}
+		}, LostInvalidated, []Verdict{NotChecked}, 0, 0},
 		"never there":            {func(q *Question) { q.Before = nil }, NotChecked, nil, 0, 0},
 		"missing":                {func(q *Question) { q.After, q.Standby = nil, nil }, LostMissing, nil, 0, 0},
 		"missing, was temporary": {func(q *Question) { q.After, q.Standby.Temporary = nil, true }, LostTemporary, nil, 0, 0},
@@ -64,6 +76,14 @@ func TestDecide(t *testing.T) {
 		"no system":              {func(q *Question) { q.Now.System, q.Then.System = 0, 0 }, NotChecked, nil, 0, 0},
 		"a twin of the timeline": {func(q *Question) { q.Then.Timeline, q.Then.History = 2, pg.History{{Parent: 1, End: 0xF00}} }, NotChecked, nil, 0, 0},
 		"nobody's descendant":    {func(q *Question) { q.Then.Timeline = 3 }, NotChecked, nil, 0, 0},
+		"the descendant of a twin": {func(q *Question) {
+			q.Then.Timeline, q.Then.History = 2, pg.History{{Parent: 1, End: 0xF00}}
+			q.Now.Timeline, q.Now.History = 3, pg.History{{Parent: 1, End: 0xE00}, {Parent: 2, End: 0x1000}}
+		}, NotChecked, nil, 0, 0},
+		"the descendant of a timeline whose history is not known": {func(q *Question) {
+			q.Then.Timeline, q.Then.HasHistory = 2, false
+			q.Now.Timeline, q.Now.History = 3, pg.History{{Parent: 1, End: 0xE00}, {Parent: 2, End: 0x1000}}
+		}, NotChecked, nil, 0, 0},
 		"two steps": {func(q *Question) {
 			q.Now.Timeline, q.Now.History = 3, pg.History{{Parent: 1, End: 0x1000}, {Parent: 2, End: 0x900}}
 			q.Consumer, q.After.Confirmed = 0x980, 0x900
@@ -81,7 +101,7 @@ func TestDecide(t *testing.T) {
 		"poisoned before, and the log came past that": {func(q *Question) { q.Before.Confirmed, q.After.Confirmed, q.Then.End = 0x1800, 0x1800, 0xF00 },
 			GapPoisoned, []Verdict{GapRecreated}, 0xF00, 0x1800},
 		"the log went backwards": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.End, q.After.Confirmed = 1, nil, 0x700, 0x600 },
-			Ahead, []Verdict{SurvivedRewound}, 0x700, 0x800},
+			Ahead, []Verdict{NotChecked}, 0x700, 0x800},
 		"physical": {func(q *Question) { q.Before.Type, q.After.Type = "physical", "physical" }, NotChecked, nil, 0, 0},
 		"physical without WAL": {func(q *Question) { q.Before.Type, q.After.Type, q.After.Restart = "physical", "physical", 0 },
 			LostInvalidated, nil, 0, 0},

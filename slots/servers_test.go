@@ -212,3 +212,11 @@ func (s slotState) put(t testing.TB, v *sandbox.Server) {
 	check(t, os.Lchown(dir, int(owner.Uid), int(owner.Gid)))
 	check(t, os.Lchown(filepath.Join(dir, "state"), int(owner.Uid), int(owner.Gid)))
 }
+
+// keep takes the snapshot that later servers are checked against.
+func keep(t *testing.T, servers ...*sandbox.Server) slots.Snapshot {
+	t.Helper()
+	s := slots.Keep(context.WithoutCancel(t.Context()), hosts(t, servers...))
+	check(t, s.Refuse())
+	return s
+}

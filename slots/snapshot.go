@@ -35,6 +35,10 @@ type Node struct {
 	// a standby shows.
 	End      pg.LSN `json:"end_lsn,omitzero"`
 	Replayed pg.LSN `json:"replay_lsn,omitzero"`
+	// Started names the server's process, and Tail is the end of its log; nil where
+	// it was not read.
+	Started pg.ProcessStart `json:"started_us,omitzero"`
+	Tail    *Tail           `json:"log_tail,omitempty"`
 	// Settings are those that matter to slots, by name, as SHOW gives them; of
 	// primary_conninfo only its dbname is kept, see [node.UpstreamDatabase].
 	Settings map[string]string `json:"settings,omitempty"`
@@ -221,19 +225,20 @@ func (n Node) descendsFrom(others []Node) bool {
 const noFork = pg.LSN(1<<64 - 1)
 
 // forkOf is where the log of now left that of then, past any position if it is the
-// same log. Two histories that do not name each other say nothing.
+// same timeline. Two histories that do not name each other say nothing, and a
+// timeline is only the same where it came about in the same way. Whether the
+// timeline of another process is the same log, [restarted] and [sameUpTo] tell.
 func forkOf(then, now Node) (pg.LSN, bool) {
 	if then.Timeline == 0 || now.Timeline == 0 || then.System == 0 || then.System != now.System || !now.HasHistory {
 		return 0, false
 	}
 	if then.Timeline == now.Timeline {
-		// Equal numbers are the same log only if their histories are equal.
 		return noFork, then.HasHistory && then.History.Text() == now.History.Text()
 	}
 	fork, named := noFork, false
-	for _, s := range now.History {
+	for i, s := range now.History {
 		if s.Parent == then.Timeline {
-			named = true
+			named = then.HasHistory && then.History.Text() == now.History[:i].Text()
 		}
 		if named {
 			fork = min(fork, s.End)

@@ -78,7 +78,7 @@ func (n *Node) ask(ctx context.Context, host node.Target) error {
 	if err != nil {
 		return err
 	}
-	n.Version, n.System, n.Timeline = id.VersionNum, id.System, id.Timeline
+	n.Version, n.System, n.Timeline, n.Started = id.VersionNum, id.System, id.Timeline, id.Start
 	if err := n.tooOld(); err != nil {
 		return err
 	}

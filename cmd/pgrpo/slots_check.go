@@ -52,6 +52,10 @@ from a gap. A slot that stands past where it was is judged only where its consum
 position is known: name with --consumer-lsn the end of the last transaction of the old
 primary that the consumer has durably.
 
+A primary that stayed on its timeline and was started again is judged up to where its
+log is seen to be the one of the snapshot: a timeline's number and history are not
+enough for that.
+
 No slot's confirmed_flush_lsn is moved. While check decodes from a slot, no consumer can;
 a slot that its consumer reads from is not_checked. The role needs the right to
 replicate, to decode and to read the history of the timeline.
@@ -123,7 +127,7 @@ func (f *slotsCheckFlags) choose(s slots.Snapshot) ([]pg.Slot, error) {
 
 // keep takes the snapshot.
 func (f *slotsCheckFlags) keep(cmd *cobra.Command, hosts []node.Target) error {
-	s := slots.Survey(cmd.Context(), hosts)
+	s := slots.Keep(cmd.Context(), hosts)
 	if err := s.Refuse(); err != nil {
 		return err
 	}
