@@ -71,11 +71,13 @@ func TestDecide(t *testing.T) {
 		"skipped": {func(q *Question) { q.Consumer, q.After.Confirmed = 0x1100, 0x1100 }, GapSkipped, []Verdict{Ahead}, 0x1000, 0x1100},
 		"poisoned": {func(q *Question) { q.After.Confirmed = 0x3000 },
 			GapPoisoned, []Verdict{GapRecreated}, 0x2000, 0x3000},
-		"no history":             {func(q *Question) { q.Now.HasHistory = false }, NotChecked, nil, 0, 0},
-		"another system":         {func(q *Question) { q.Now.System = 8 }, NotChecked, nil, 0, 0},
-		"no system":              {func(q *Question) { q.Now.System, q.Then.System = 0, 0 }, NotChecked, nil, 0, 0},
-		"a twin of the timeline": {func(q *Question) { q.Then.Timeline, q.Then.History = 2, pg.History{{Parent: 1, End: 0xF00}} }, NotChecked, nil, 0, 0},
-		"nobody's descendant":    {func(q *Question) { q.Then.Timeline = 3 }, NotChecked, nil, 0, 0},
+		"no history":     {func(q *Question) { q.Now.HasHistory = false }, NotChecked, nil, 0, 0},
+		"another system": {func(q *Question) { q.Now.System = 8 }, NotChecked, nil, 0, 0},
+		"no system":      {func(q *Question) { q.Now.System, q.Then.System = 0, 0 }, NotChecked, nil, 0, 0},
+		"a twin of the timeline": {func(q *Question) {
+			q.Then.Timeline, q.Then.History, q.Now.Started = 2, pg.History{{Parent: 1, End: 0xF00}}, q.Then.Started
+		}, NotChecked, nil, 0, 0},
+		"nobody's descendant": {func(q *Question) { q.Then.Timeline = 3 }, NotChecked, nil, 0, 0},
 		"the descendant of a twin": {func(q *Question) {
 			q.Then.Timeline, q.Then.History = 2, pg.History{{Parent: 1, End: 0xF00}}
 			q.Now.Timeline, q.Now.History = 3, pg.History{{Parent: 1, End: 0xE00}, {Parent: 2, End: 0x1000}}
@@ -100,6 +102,9 @@ func TestDecide(t *testing.T) {
 			Survived, nil, 0, 0},
 		"poisoned before, and the log came past that": {func(q *Question) { q.Before.Confirmed, q.After.Confirmed, q.Then.End = 0x1800, 0x1800, 0xF00 },
 			GapPoisoned, []Verdict{GapRecreated}, 0xF00, 0x1800},
+		"the log of one process ends too early": {func(q *Question) {
+			q.Now.Timeline, q.Now.History, q.Now.Started, q.Now.End, q.After.Confirmed = 1, nil, 5, 0x700, 0x600
+		}, Ahead, []Verdict{SurvivedRewound}, 0x700, 0x800},
 		"the log went backwards": {func(q *Question) { q.Now.Timeline, q.Now.History, q.Now.End, q.After.Confirmed = 1, nil, 0x700, 0x600 },
 			Ahead, []Verdict{NotChecked}, 0x700, 0x800},
 		"physical": {func(q *Question) { q.Before.Type, q.After.Type = "physical", "physical" }, NotChecked, nil, 0, 0},

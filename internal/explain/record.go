@@ -13,9 +13,9 @@ import (
 type Record struct {
 	Branch   pg.BranchID `json:"branch"`
 	Timeline pg.Timeline `json:"timeline"`
-	// Exact says that the stream told the very record. Else the client's interval
-	// bounds it: it starts at or past LSN and ends at or before End, which may be
-	// unknown.
+	// Exact says that the stream told the very record, or that it was read in the
+	// WAL. Else the client's interval bounds it: it starts at or past LSN and ends at
+	// or before End, which may be unknown.
 	Exact bool    `json:"exact"`
 	LSN   pg.LSN  `json:"lsn"`
 	End   *pg.LSN `json:"end_lsn"`
@@ -55,17 +55,36 @@ type Fork struct {
 }
 
 // records are the places of the commit record: one for each position in the
-// stream, or else the client's interval. A transaction that was rolled back has
-// none.
+// stream, or else the one where it was read within the client's interval, or else
+// that interval. A transaction that was rolled back has none.
 func (f Facts) records() []Record {
 	all := []Record{}
 	for _, c := range f.Commits {
 		all = append(all, f.record(c.Branch, c.LSN, c.End, true, c.Xid))
 	}
 	if len(all) == 0 && f.Min != 0 && f.Branch != 0 && f.Account != compare.Failed {
-		all = append(all, f.record(f.Branch, f.Min, f.Max, false, f.Entry.Xid))
+		from, end, exact := f.Min, f.Max, false
+		if s, ok := f.sighted(); ok {
+			from, end, exact = s.Start, s.End, true
+		}
+		all = append(all, f.record(f.Branch, from, end, exact, f.Entry.Xid))
 	}
 	return all
+}
+
+// sighted is the commit record that was read in the WAL within the client's interval,
+// if all who read it found it at one position.
+func (f Facts) sighted() (one Sighting, ok bool) {
+	for _, s := range f.Sightings {
+		if s.Branch != f.Branch || s.Xid != f.Entry.Xid || s.Start < f.Min || f.Max != 0 && s.End > f.Max {
+			continue
+		}
+		if ok && s.Start != one.Start {
+			return Sighting{}, false
+		}
+		one, ok = s, true
+	}
+	return one, ok
 }
 
 func (f Facts) record(on pg.BranchID, from, end pg.LSN, exact bool, xid pg.Xid) Record {

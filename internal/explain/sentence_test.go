@@ -36,6 +36,13 @@ func captured(at pg.LSN) func(*explain.Facts) {
 	}
 }
 
+// read lets somebody have read the commit record in the WAL at that position.
+func read(at pg.LSN) func(*explain.Facts) {
+	return func(f *explain.Facts) {
+		f.Sightings = append(f.Sightings, explain.Sighting{Branch: 1, Source: "d", Start: at, End: at + 0x30, Xid: 88})
+	}
+}
+
 func unasked(f *explain.Facts) { f.Nodes = nil }
 
 func TestSentence(t *testing.T) {
@@ -53,6 +60,14 @@ func TestSentence(t *testing.T) {
 			ack + "its commit record at 0/1000 lies 0 B past the fork 0/1000 to timeline 2: " + lost + "consumers of the stream saw it."},
 		{"lost, not seen", nil,
 			ack + "its commit record, between 0/2000 and 0/2100, lies at least 4.1 kB past the fork 0/1000 to timeline 2: " + lost + unshown},
+		{"lost, not seen, read in the WAL", []func(*explain.Facts){read(0x2040)},
+			ack + "its commit record at 0/2040 lies 4.2 kB past the fork 0/1000 to timeline 2: " + lost + unshown},
+		{"lost, read where the client says that it is not", []func(*explain.Facts){read(0x20F0)},
+			ack + "its commit record, between 0/2000 and 0/2100, lies at least 4.1 kB past the fork 0/1000 to timeline 2: " + lost + unshown},
+		{"lost, read at two positions", []func(*explain.Facts){read(0x2040), read(0x2080)},
+			ack + "its commit record, between 0/2000 and 0/2100, lies at least 4.1 kB past the fork 0/1000 to timeline 2: " + lost + unshown},
+		{"lost, read by two", []func(*explain.Facts){read(0x2040), read(0x2040)},
+			ack + "its commit record at 0/2040 lies 4.2 kB past the fork 0/1000 to timeline 2: " + lost + unshown},
 		{"kept", []func(*explain.Facts){captured(0xFD0), func(f *explain.Facts) { f.Nodes[0].Marker = pg.Present }},
 			ack + "its commit record at 0/FD0 lies 48 B before the fork 0/1000 to timeline 2: " + kept + "consumers of the stream saw it."},
 		{"kept, across the fork for all that the client knows", []func(*explain.Facts){func(f *explain.Facts) {

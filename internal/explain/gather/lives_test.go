@@ -126,15 +126,15 @@ func TestLives(t *testing.T) {
 			return e.Outcome == txn.Acked && len(l.commits[id]) == 0 && id.Seq < last[id.Worker]-10
 		})
 		got := life(t, s, id)
-		r := got.Records[0]
-		if !strings.Contains(*got.Uncaptured, "capture has a gap from") || r.Exact || r.End == nil || *r.End <= r.LSN {
+		r, told := got.Records[0], l.entries[id]
+		if !strings.Contains(*got.Uncaptured, "capture has a gap from") || r.Exact != inspector || r.End == nil || *r.End <= r.LSN || r.LSN < told.LSN {
 			t.Errorf("not captured: %s; record %+v", *got.Uncaptured, r)
 		}
 		if !inspector {
 			return
 		}
-		if r.Seen == nil || r.Seen.Start < r.LSN || r.Seen.End > *r.End || r.Seen.Xid != l.entries[id].Xid {
-			t.Fatalf("the server has its record at %+v, the client's interval is %s to %s", r.Seen, r.LSN, r.End)
+		if r.Seen == nil || r.Seen.Start != r.LSN || r.Seen.End != *r.End || r.Seen.Xid != told.Xid {
+			t.Fatalf("the server has its record at %+v, told are %s to %s", r.Seen, r.LSN, r.End)
 		}
 		if ids, err := s.LSN(r.Seen.Start); err != nil || !slices.Contains(ids, id) {
 			t.Errorf("at %s: %v, %v", r.Seen.Start, ids, err)

@@ -69,7 +69,7 @@ func play(t *testing.T) lossy {
 		if err := grows(ctx, cluster.Primary, 100); err != nil {
 			return err
 		}
-		if err := cluster.Primary.Kill(); err != nil {
+		if err := killWaiting(ctx, cluster.Primary, c.Workers); err != nil {
 			return err
 		}
 		cluster.Link.Sever()
@@ -124,6 +124,33 @@ func (l lossy) read(t *testing.T, e *run.Evidence) {
 			l.lost[txn.ID{Run: l.run, Worker: f.Worker, Seq: f.Seq}] = compare.Finding{}
 		}
 	}
+}
+
+// killWaiting kills a server while so many sessions wait for its answer: what they
+// sent is in doubt.
+func killWaiting(ctx context.Context, v *sandbox.Server, sessions int) error {
+	target, err := node.Parse(v.DSN("postgres"))
+	if err != nil {
+		return err
+	}
+	conn, err := node.Connect(ctx, target, "explain test")
+	if err != nil {
+		return err
+	}
+	defer node.Close(conn)
+	if _, err := conn.Exec(ctx, "begin; lock table pgrpo.marker").ReadAll(); err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		waiting, err := v.Value(ctx, "select count(*) from pg_locks where relation = 'pgrpo.marker'::regclass and not granted")
+		if err != nil {
+			return err
+		}
+		if waiting == strconv.Itoa(sessions) {
+			return v.Kill()
+		}
+	}
+	return errors.New("the load did not come to wait in time")
 }
 
 // grows waits until a server has so many markers more.
