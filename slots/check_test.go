@@ -88,7 +88,7 @@ func TestCheckOnOneServer(t *testing.T) {
 }
 
 // What a failover to a standby does to slots, in a server that keeps none on
-// standbys and in one that does.
+// standbys, so that another tool copies them there, and in one that does.
 func TestCheckAcrossAFailover(t *testing.T) {
 	t.Parallel()
 	box := sandboxtest.Open(t)
@@ -126,7 +126,10 @@ func TestCheckAcrossAFailover(t *testing.T) {
 		}
 	}
 	sql(t, primary, "checkpoint")
-	copied := slotFile(t, primary, "stale")
+	var copied []slotState
+	for _, name := range synced {
+		copied = append(copied, slotFile(t, primary, name))
+	}
 	before := survey(t, primary, standby)
 	if keeps {
 		// The worker takes what is temporary with it, as a promotion does.
@@ -142,7 +145,9 @@ func TestCheckAcrossAFailover(t *testing.T) {
 	check(t, standby.Stop(t.Context(), sandbox.Fast))
 	if !keeps {
 		// As a tool does that copies slots to a standby.
-		copied.put(t, standby)
+		for _, c := range copied {
+			c.put(t, standby)
+		}
 	}
 	insert(t, primary, 50)
 	consumers["ahead"], consumers["skipped"] = consume(t, primary, "ahead"), consume(t, primary, "skipped")
@@ -157,16 +162,16 @@ func TestCheckAcrossAFailover(t *testing.T) {
 		made += 20
 		return lsn(t, standby, "select pg_current_wal_flush_lsn()") > consumers["skipped"]
 	})
-	want := map[string]expect{}
-	for _, name := range append(synced, "plain", "idle") {
-		want[name] = expect{verdict: slots.LostMissing}
+	release(t, standby, "skipped", stream(t, standby, "skipped", consumers["skipped"], consumers["skipped"]))
+	want := map[string]expect{
+		"exact":   {verdict: slots.Survived},
+		"stale":   {verdict: slots.SurvivedRewound, again: 5},
+		"ahead":   {verdict: slots.Ahead, also: []slots.Verdict{slots.SurvivedRewound}, again: 5},
+		"skipped": {verdict: slots.GapSkipped, also: []slots.Verdict{slots.Ahead}},
+		"plain":   {verdict: slots.LostMissing},
+		"idle":    {verdict: slots.LostMissing},
 	}
-	want["stale"] = expect{verdict: slots.SurvivedRewound, again: 5}
 	if keeps {
-		release(t, standby, "skipped", stream(t, standby, "skipped", consumers["skipped"], consumers["skipped"]))
-		want["exact"] = expect{verdict: slots.Survived}
-		want["ahead"] = expect{verdict: slots.Ahead, also: []slots.Verdict{slots.SurvivedRewound}, again: 5}
-		want["skipped"] = expect{verdict: slots.GapSkipped, also: []slots.Verdict{slots.Ahead}}
 		want["idle"] = expect{verdict: slots.LostTemporary}
 	}
 	all := checkAll(t, before, consumers, primary, standby)
@@ -174,16 +179,14 @@ func TestCheckAcrossAFailover(t *testing.T) {
 	if all[0].Node != standby.Addr() {
 		t.Errorf("judged on %s, want %s", all[0].Node, standby.Addr())
 	}
-	if keeps {
-		// What the verdicts say is so: some of what the new primary committed comes
-		// out of the one slot and not out of the other.
-		count := func(name string) int {
-			n, err := strconv.Atoi(value(t, standby, "select count(*) from pg_logical_slot_peek_changes('"+name+"', null, null) where data like '%INSERT%'"))
-			check(t, err)
-			return n
-		}
-		if exact, skipped := count("exact"), count("skipped"); exact != made+5 || skipped >= made {
-			t.Errorf("of %d transactions %d and 5 old ones come, want all; %d come out of the slot that skips, want fewer", made, exact-5, skipped)
-		}
+	// What the verdicts say is so: some of what the new primary committed comes out of
+	// the one slot and not out of the other.
+	count := func(name string) int {
+		n, err := strconv.Atoi(value(t, standby, "select count(*) from pg_logical_slot_peek_changes('"+name+"', null, null) where data like '%INSERT%'"))
+		check(t, err)
+		return n
+	}
+	if exact, skipped := count("exact"), count("skipped"); exact != made+5 || skipped >= made {
+		t.Errorf("of %d transactions %d and 5 old ones come, want all; %d come out of the slot that skips, want fewer", made, exact-5, skipped)
 	}
 }

@@ -184,9 +184,25 @@ func (r *readier) onStandby() {
 		r.never("it is not on %s: PostgreSQL %d keeps no logical slots on standbys; pg_failover_slots or Patroni's permanent slots copy them, and 17 has failover slots",
 			r.standby.Name, r.standby.Version/10000)
 	}
+	r.follows()
 	r.ahead()
 	if r.native || r.copy == nil && r.standby.Version >= versionWithSync {
 		r.sync()
+	}
+}
+
+// follows looks whether the standby's log is one that the primary's goes on from: of
+// another log, positions say nothing.
+func (r *readier) follows() {
+	s, p := r.standby, r.primary
+	fork, known := forkOf(s, p)
+	switch {
+	case s.Timeline == 0 || p.Timeline == 0:
+		r.untold("whether %s is on the log of %s was not seen: that needs a role with the attribute REPLICATION on both", s.Name, p.Name)
+	case !known:
+		r.untold("whether %s, on timeline %d, is on the log of %s, on timeline %d, no history tells", s.Name, s.Timeline, p.Name, p.Timeline)
+	case s.End > fork:
+		r.never("%s has a log of its own: it is on timeline %d up to %s, and %s left that at %s; rewind it or make it anew", s.Name, s.Timeline, s.End, p.Name, fork)
 	}
 }
 
@@ -219,6 +235,7 @@ func (r *readier) copied(c pg.Slot) {
 	}
 	r.room(r.standby, c)
 	if c.Synced || r.native {
+		r.synced(c)
 		return
 	}
 	// A copy by other means.
@@ -234,6 +251,20 @@ func (r *readier) copied(c pg.Slot) {
 	if !ok || physical.CatalogXmin == 0 || precedes(c.CatalogXmin, physical.CatalogXmin) {
 		r.untold("whether %s keeps the catalog rows that its copy needs (from transaction %d on) is not certain: the physical slot of %s on %s keeps them from %d on",
 			r.primary.Name, c.CatalogXmin, on, r.primary.Name, physical.CatalogXmin)
+	}
+}
+
+// synced judges a copy that the standby's server made.
+func (r *readier) synced(c pg.Slot) {
+	s, on := r.slot, r.standby.Name
+	if !s.Failover {
+		r.never("it is no failover slot any more, and %s drops its copy: alter it with failover = true", on)
+	}
+	// The server copies from the slot. A copy that is past it is of an earlier slot,
+	// or the slot moved between the two looks.
+	if c.Confirmed > s.Confirmed {
+		r.untold("its copy on %s stands at %s, past %s where it was seen on %s: what lies between would not come, if that stays so; look again",
+			on, c.Confirmed, s.Confirmed, r.primary.Name)
 	}
 }
 

@@ -19,11 +19,11 @@ func ready() Snapshot {
 	copied := slot()
 	copied.Synced = true
 	return Snapshot{Schema: Schema, Nodes: []Node{{
-		Name: "p", Role: RolePrimary, System: 7, Version: 170010, End: 0x1000,
+		Name: "p", Role: RolePrimary, System: 7, Version: 170010, End: 0x1000, Timeline: 1, HasHistory: true,
 		Settings: map[string]string{"synchronized_standby_slots": "other, standby_slot"},
 		Slots:    []pg.Slot{slot(), {Name: "standby_slot", Type: "physical", Restart: 0x900, CatalogXmin: 690}},
 	}, {
-		Name: "q", Role: RoleStandby, System: 7, Version: 170010, End: 0x900, Syncing: true,
+		Name: "q", Role: RoleStandby, System: 7, Version: 170010, End: 0x900, Timeline: 1, HasHistory: true, Syncing: true,
 		Settings: map[string]string{"wal_level": "logical", "sync_replication_slots": "on", "hot_standby_feedback": "on",
 			"primary_slot_name": "standby_slot", node.UpstreamDatabase: "db", "max_replication_slots": "1"},
 		Slots: []pg.Slot{copied},
@@ -50,6 +50,10 @@ func TestReady(t *testing.T) {
 	set := func(name, value string) change { return func(_, q *Node) { q.Settings[name] = value } }
 	both := func(a, b change) change { return func(p, q *Node) { a(p, q); b(p, q) } }
 	few := int64(1000)
+	// The primary left the standby's timeline there.
+	onTwo := func(fork pg.LSN) change {
+		return func(p, q *Node) { p.Timeline, p.History = 2, pg.History{{Parent: 1, End: fork}} }
+	}
 	for name, c := range map[string]struct {
 		base          func() Snapshot
 		change        change
@@ -76,6 +80,13 @@ func TestReady(t *testing.T) {
 		"a clash":             {ready, func(p, q *Node) { q.Slots[0].Synced = false }, No, []string{"stops the synchronization of all"}, nil},
 		"consumer ahead":      {ready, func(p, q *Node) { p.Slots[0].Confirmed = 0x980 }, No, []string{"its consumer is ahead"}, nil},
 		"end unknown":         {ready, func(p, q *Node) { q.End = 0 }, Untold, []string{"not known"}, nil},
+		"timeline not seen":   {ready, func(p, q *Node) { q.Timeline = 0 }, Untold, []string{"was not seen"}, nil},
+		"follows from before": {ready, onTwo(0x900), Yes, nil, nil},
+		"a log of its own":    {ready, onTwo(0x8FF), No, []string{"a log of its own"}, nil},
+		"nobody's log":        {ready, func(p, q *Node) { q.Timeline = 3 }, Untold, []string{"no history tells"}, nil},
+		"no failover slot any more": {ready, func(p, q *Node) { p.Slots[0].Failover = false }, No,
+			[]string{"any more"}, nil},
+		"copy is past it":     {ready, func(p, q *Node) { q.Slots[0].Confirmed = 0x801 }, Untold, []string{"look again"}, nil},
 		"wal_level":           {ready, set("wal_level", "replica"), No, []string{"set it to logical"}, nil},
 		"no sync, copied":     {ready, set("sync_replication_slots", "off"), Yes, nil, []string{"sync_replication_slots"}},
 		"no sync":             {ready, both(gone, set("sync_replication_slots", "off")), No, []string{"not on q", "sync_replication_slots"}, nil},
