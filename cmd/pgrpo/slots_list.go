@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -108,6 +110,9 @@ func listNode(w io.Writer, n slots.Node) {
 		timeline = fmt.Sprint(n.Timeline)
 	}
 	fmt.Fprintf(w, "%s: %s, PostgreSQL %d, timeline %s, log to %s\n", n.Name, n.Role, n.Version/10000, timeline, position(n.End))
+	if len(n.Settings) > 0 {
+		fmt.Fprintf(w, "  settings: %s\n", settingsText(n.Settings))
+	}
 	for _, what := range n.Unseen {
 		fmt.Fprintf(w, "  not seen: %s\n", what)
 	}
@@ -127,6 +132,15 @@ func listNode(w io.Writer, n slots.Node) {
 		fmt.Fprintln(w, "  "+strings.Join(cells, "\t"))
 	}
 	fmt.Fprintln(w)
+}
+
+// settingsText lists settings by name.
+func settingsText(all map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, name+" = "+orElse(all[name], "(empty)"))
+	}
+	return strings.Join(list, ", ")
 }
 
 // slotColumn is a column of the table of slots, for versions from since on.

@@ -63,7 +63,8 @@ func TestSlotsListAndCheck(t *testing.T) {
 	with := func(args ...string) result { t.Helper(); return slots(append(args, nodes...)...) }
 
 	r := with("list")
-	for _, want := range []string{"orders", "stock", "(physical)", "would NOT survive", "is not on " + standby.Addr(), primary.Addr() + ": primary", standby.Addr() + ": standby"} {
+	for _, want := range []string{"orders", "stock", "(physical)", "would NOT survive", "is not on " + standby.Addr(),
+		"hot_standby_feedback = on", "max_slot_wal_keep_size = -1", "primary_slot_name = standby", "dbname in primary_conninfo = postgres", primary.Addr() + ": primary", standby.Addr() + ": standby"} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("no %q in the list", want)
 		}
