@@ -6,9 +6,10 @@ import (
 
 	"github.com/pgrpo/pgrpo/internal/sandbox/sandboxtest"
 	"github.com/pgrpo/pgrpo/slots"
+	"github.com/pgrpo/pgrpo/slots/statefile"
 )
 
-// A server of 18 gives up a slot whose consumer is away for long.
+// A server of 18 gives up a slot whose consumer is away for long, and so its file says.
 func TestIdleTimeout(t *testing.T) {
 	t.Parallel()
 	if major(t) < 18 {
@@ -29,5 +30,11 @@ func TestIdleTimeout(t *testing.T) {
 	verify(t, all, map[string]expect{"slept": {verdict: slots.LostInvalidated}})
 	if !strings.Contains(all[0].Reason, "idle_timeout") {
 		t.Errorf("the reason is %q", all[0].Reason)
+	}
+	check(t, v.Kill())
+	d, err := statefile.Read(v.Dir())
+	check(t, err)
+	if len(d.Slots) != 1 || d.Slots[0].Err != nil || d.Slots[0].Slot.Invalidation != "idle_timeout" {
+		t.Errorf("its file says %+v", d.Slots)
 	}
 }

@@ -24,7 +24,7 @@ func signalled(function string) func(*bench) {
 	return func(b *bench) { b.signal(function) }
 }
 
-// both arrangements, one after the other.
+// after makes both arrangements, one after the other.
 func after(first, second func(*bench)) func(*bench) {
 	return func(b *bench) { first(b); second(b) }
 }

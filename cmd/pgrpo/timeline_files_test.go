@@ -12,6 +12,7 @@ import (
 	"github.com/pgrpo/pgrpo/slots/statefile"
 )
 
+// The end of a dead server's WAL is that of the timeline of its checkpoint, or is
 // looked for on what followed, and not on branches that were left out before it.
 func TestBranchesOfADeadServer(t *testing.T) {
 	step := func(tl pg.Timeline, end pg.LSN) pg.Step { return pg.Step{Parent: tl, End: end} }
@@ -39,6 +40,7 @@ func TestBranchesOfADeadServer(t *testing.T) {
 	}
 }
 
+// A directory without WAL has a system and a timeline, and no known end; without a
 // whole pg_control there is nothing to tell.
 func TestTimelineOfDamagedFiles(t *testing.T) {
 	dir := recordedSlots(t)

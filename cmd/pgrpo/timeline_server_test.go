@@ -11,6 +11,7 @@ import (
 	"github.com/pgrpo/pgrpo/internal/trouble"
 )
 
+// A role that lacks REPLICATION is told what it cannot see: the word and the history
 // of any timeline but the first. With it no other right is needed.
 func TestTimelineWithoutRights(t *testing.T) {
 	ctx := t.Context()
@@ -55,6 +56,7 @@ func TestTimelineWithoutRights(t *testing.T) {
 	}
 }
 
+// What a server says over SQL and over replication is put together: one that receives a
 // timeline before it replays it is on the one that it replays.
 func TestWordOfAServer(t *testing.T) {
 	old := word{}

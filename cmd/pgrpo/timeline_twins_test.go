@@ -38,6 +38,7 @@ func writesPast(t *testing.T, at pg.LSN, servers ...*sandbox.Server) {
 	}
 }
 
+// Two standbys that are promoted at different positions have the same timeline number,
 // and their histories tell them apart.
 func TestTimelineOfTwins(t *testing.T) {
 	ctx := t.Context()
@@ -77,6 +78,7 @@ func TestTimelineOfTwins(t *testing.T) {
 	}
 }
 
+// Of two standbys that are promoted at one position the histories are equal: how many
 // bytes of timeline 2 they share cannot be told.
 func TestTimelineOfAlikeTwins(t *testing.T) {
 	ctx := t.Context()
@@ -114,6 +116,7 @@ func TestTimelineOfAlikeTwins(t *testing.T) {
 	}
 }
 
+// The history of a server that was recovered to a time names no position but a time: the
 // first commit that it left out is read from there.
 func TestTimelineOfARecoveryToATime(t *testing.T) {
 	ctx := t.Context()

@@ -131,7 +131,7 @@ func (m *maker) misses(w txn.Worker, ops []txn.Op) bool {
 	return false
 }
 
-// go on for so many attempts of each worker, now and then with one that fails or
+// load lets the run go on for so many attempts of each worker, now and then with one that fails or
 // is acked with the warning.
 func (m *maker) load(attempts int, f fate) {
 	for range attempts {
