@@ -137,7 +137,8 @@ func (d *decider) decide() {
 		d.say(LostTemporary, "on %s it is temporary, and ends with its session", q.Now.Name)
 		return
 	}
-	if s.Plugin != q.Before.Plugin || s.Database != q.Before.Database || s.Type != q.Before.Type || s.TwoPhase != q.Before.TwoPhase {
+	// A subscription turns two_phase on when its tables are there.
+	if s.Plugin != q.Before.Plugin || s.Database != q.Before.Database || s.Type != q.Before.Type || q.Before.TwoPhase && !s.TwoPhase {
 		d.say(GapRecreated, "it is another slot of the same name: %s in %s, and was %s in %s", kind(s), s.Database, kind(*q.Before), q.Before.Database)
 	}
 	if !s.Logical() {

@@ -65,6 +65,8 @@ func TestDecide(t *testing.T) {
 		"made again, before fork": {func(q *Question) { q.After.Confirmed = 0x900 }, GapRecreated, nil, 0x800, 0x900},
 		"made again, not decoded": {func(q *Question) { q.After.Confirmed, q.Decoded = 0x900, Decoded{} }, GapRecreated, []Verdict{NotChecked}, 0x800, 0x900},
 		"another plugin":          {func(q *Question) { q.After.Plugin = "test_decoding" }, GapRecreated, []Verdict{Survived}, 0, 0},
+		"two_phase was turned on": {func(q *Question) { q.After.TwoPhase = true }, Survived, nil, 0, 0},
+		"without its two_phase":   {func(q *Question) { q.Before.TwoPhase = true }, GapRecreated, []Verdict{Survived}, 0, 0},
 		"ahead":                   {func(q *Question) { q.Consumer, q.After.Confirmed = 0x1100, 0x1000 }, Ahead, []Verdict{Survived}, 0x1000, 0x1100},
 		"ahead and behind": {func(q *Question) { q.Consumer, q.After.Confirmed = 0x1100, 0x900 },
 			Ahead, []Verdict{SurvivedRewound}, 0x1000, 0x1100},

@@ -132,11 +132,7 @@ func (f *slotsCheckFlags) keep(cmd *cobra.Command, hosts []node.Target) error {
 		return err
 	}
 	primary, ok := s.Primary()
-	for _, n := range s.Nodes {
-		if n.Err != "" {
-			fmt.Fprintf(cmd.ErrOrStderr(), "pgrpo: %s is not in the snapshot: %s\n", n.Name, n.Err)
-		}
-	}
+	unseen(cmd.ErrOrStderr(), s, "is not in the snapshot")
 	if !ok {
 		return trouble.Unreachable("keep the slots: no primary was seen, or more than one")
 	}
@@ -178,10 +174,21 @@ func (f *slotsCheckFlags) judge(cmd *cobra.Command, hosts []node.Target) error {
 	if f.nodes.format == "json" {
 		print = checkedJSON
 	}
+	// The server that took the service over may be among them.
+	unseen(cmd.ErrOrStderr(), now, "was not seen, and nothing of it is in the verdicts")
 	if err := print(cmd.OutOrStdout(), all); err != nil {
 		return err
 	}
 	return answered(slots.AllSurvived(all))
+}
+
+// unseen names the nodes that did not answer.
+func unseen(to io.Writer, s slots.Snapshot, what string) {
+	for _, n := range s.Nodes {
+		if n.Err != "" {
+			fmt.Fprintf(to, "pgrpo: %s %s: %s\n", n.Name, what, n.Err)
+		}
+	}
 }
 
 // checkedText prints a line for each slot.

@@ -152,7 +152,8 @@ func TestSlotsListAndCheck(t *testing.T) {
 	if err := primary.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if r = with("check", "--after", file); r.status != exitInconclusive || strings.Count(r.stdout, "not_checked") != 2 {
+	if r = with("check", "--after", file); r.status != exitInconclusive || strings.Count(r.stdout, "not_checked") != 2 ||
+		!strings.Contains(r.stderr, primary.Addr()+" was not seen") {
 		t.Error("nobody took over yet")
 	}
 	if err := standby.Promote(t.Context()); err != nil {

@@ -97,6 +97,7 @@ func TestLives(t *testing.T) {
 		})
 		got := life(t, s, id)
 		says(t, got, "was acknowledged by "+l.cluster.Primary.Addr(), "before the fork "+fork.String(), "it is kept on "+standby.Addr())
+		waldump(t, got.Records[0].Waldump, l.commits[id][0])
 		if r, c := life(t, source(t, e, nil), id).Records[0], l.commits[id][0]; inspector {
 			if r.Seen == nil || r.Seen.Source != "pg_walinspect on "+standby.Addr() || r.Seen.Start != c.LSN || r.Seen.End != c.End || r.Seen.Text == "" {
 				t.Errorf("seen %+v, the stream had %s to %s", r.Seen, c.LSN, c.End)
