@@ -174,7 +174,7 @@ func (d *decider) otherLog(consumer pg.LSN) {
 		d.bound(Ahead, q.Now.End, consumer)
 	}
 	if q.Same == 0 {
-		d.say(NotChecked, "%s is on the same timeline as %s was, and another process: whether its log is the same cannot be told: %s", q.Now.Name, q.Then.Name, q.Unlike)
+		d.say(NotChecked, "%s is on the timeline that %s was on, as another process, and was not seen to have the same log: %s", q.Now.Name, q.Then.Name, q.Unlike)
 		return
 	}
 	d.say(NotChecked, "%s was started again since the snapshot, and its log is seen to be the same up to %s only; its consumer has all up to %s", q.Now.Name, q.Same, consumer)

@@ -74,6 +74,9 @@ func sameUpTo(ctx context.Context, then, now Node, host node.Target) (pg.LSN, st
 	if then.Tail == nil {
 		return 0, "the snapshot has not the end of its log" + hidden(then)
 	}
+	if now.End < then.Tail.To {
+		return 0, fmt.Sprintf("its log ends at %s, and went up to %s", now.End, then.Tail.To)
+	}
 	tail, err := readTail(ctx, host, now.Timeline, then.Tail.From, then.Tail.To)
 	switch {
 	case err != nil:

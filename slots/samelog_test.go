@@ -1,6 +1,8 @@
 package slots_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
@@ -49,6 +51,39 @@ func TestCheckOfTwins(t *testing.T) {
 		"level":  {verdict: slots.NotChecked},
 		"behind": {verdict: slots.NotChecked},
 	})
+}
+
+// A standby that is started without its standby.signal goes on with the timeline of
+// its primary from where it was: the log is another one, and its number is not.
+func TestCheckOfALogThatWasTakenBack(t *testing.T) {
+	t.Parallel()
+	box := sandboxtest.Open(t)
+	primary, err := box.Primary(t.Context(), "primary", nil)
+	check(t, err)
+	sql(t, primary, "create table t (a int)")
+	standby, err := box.Standby(t.Context(), "standby", primary, "")
+	check(t, err)
+	check(t, standby.WaitStreaming(t.Context(), primary))
+	check(t, standby.WaitReplayed(t.Context(), primary))
+	check(t, standby.Stop(t.Context(), sandbox.Fast))
+	create(t, primary, "", "s")
+	for range 3 {
+		sql(t, primary, "select pg_switch_wal()")
+		insert(t, primary, 5)
+	}
+	consumers := map[string]pg.LSN{"s": consume(t, primary, "s")}
+	before := keep(t, primary)
+	check(t, primary.Kill())
+	check(t, os.Remove(filepath.Join(standby.Dir(), "standby.signal")))
+	check(t, standby.Start(t.Context()))
+	create(t, standby, "", "s")
+	verify(t, checkAll(t, before, consumers, standby), map[string]expect{"s": {verdict: slots.Ahead, also: []slots.Verdict{slots.NotChecked}}})
+	until(t, "the log is past the one before", func() bool {
+		sql(t, standby, "select pg_switch_wal()")
+		insert(t, standby, 1)
+		return lsn(t, standby, "select pg_current_wal_flush_lsn()") > consumers["s"]
+	})
+	verify(t, checkAll(t, before, consumers, standby), map[string]expect{"s": {verdict: slots.NotChecked}})
 }
 
 // A server that was started again has the log that it had, as far as can be seen.
