@@ -63,8 +63,9 @@ type Decision struct {
 	Verdict Verdict
 	// Also are the other verdicts that hold, the weightiest first.
 	Also []Verdict
-	// Reason says why, in a sentence for each verdict.
-	Reason string
+	// Reason says why the verdict holds, AlsoReasons why each of the others does.
+	Reason      string
+	AlsoReasons []string
 	// From and To bound what the consumer does not get, or gets again, on the
 	// survivor's log; both 0 where there is no such stretch.
 	From, To pg.LSN
@@ -87,8 +88,12 @@ func Decide(q Question) Decision {
 	d := decider{q: q}
 	d.decide()
 	first, also := Weigh(d.verdicts...)
-	return Decision{Name: q.Name, Verdict: first, Also: also, Reason: d.why[first], From: d.from[first], To: d.to[first],
+	decision := Decision{Name: q.Name, Verdict: first, Also: also, Reason: d.why[first], From: d.from[first], To: d.to[first],
 		Again: d.again(), Times: q.Decoded.Again}
+	for _, v := range also {
+		decision.AlsoReasons = append(decision.AlsoReasons, d.why[v])
+	}
+	return decision
 }
 
 type decider struct {

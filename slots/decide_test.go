@@ -117,7 +117,7 @@ func TestDecide(t *testing.T) {
 			q := survived()
 			c.change(&q)
 			d := Decide(q)
-			if d.Verdict != c.want || !slices.Equal(d.Also, c.also) || d.From != c.from || d.To != c.to || d.Reason == "" || d.Name != "s" {
+			if d.Verdict != c.want || !slices.Equal(d.Also, c.also) || d.From != c.from || d.To != c.to || d.Reason == "" || len(d.AlsoReasons) != len(d.Also) || slices.Contains(d.AlsoReasons, "") || d.Name != "s" {
 				t.Errorf("%s (%s), also %v, from %s to %s; want %s, also %v, from %s to %s", d.Verdict, d.Reason, d.Also, d.From, d.To,
 					c.want, c.also, c.from, c.to)
 			}

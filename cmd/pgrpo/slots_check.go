@@ -204,8 +204,8 @@ func checkedText(to io.Writer, all []slots.Judged) error {
 			stretch = j.From.String() + " to " + j.To.String()
 		}
 		reason := j.Reason
-		for _, v := range j.Also {
-			reason += "; also " + v.String()
+		for i, v := range j.Also {
+			reason += "; also " + v.String() + ": " + j.AlsoReasons[i]
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", j.Name, j.Verdict, stretch, reason)
 	}
@@ -220,8 +220,10 @@ func checkedJSON(to io.Writer, all []slots.Judged) error {
 		Verdict string   `json:"verdict"`
 		Also    []string `json:"also"`
 		Reason  string   `json:"reason"`
-		Before  *pg.Slot `json:"before"`
-		After   *pg.Slot `json:"after"`
+		// AlsoReasons say of each in Also why it holds.
+		AlsoReasons []string `json:"also_reasons"`
+		Before      *pg.Slot `json:"before"`
+		After       *pg.Slot `json:"after"`
 		// From and To bound what the verdict speaks of.
 		From *pg.LSN `json:"from_lsn"`
 		To   *pg.LSN `json:"to_lsn"`
@@ -230,7 +232,7 @@ func checkedJSON(to io.Writer, all []slots.Judged) error {
 	}
 	shown := []slot{}
 	for _, j := range all {
-		s := slot{Name: j.Name, Node: j.Node, Verdict: j.Verdict.String(), Also: []string{}, Reason: j.Reason, Before: j.Before, After: j.After, Again: j.Times}
+		s := slot{Name: j.Name, Node: j.Node, Verdict: j.Verdict.String(), Also: []string{}, Reason: j.Reason, AlsoReasons: append([]string{}, j.AlsoReasons...), Before: j.Before, After: j.After, Again: j.Times}
 		for _, v := range j.Also {
 			s.Also = append(s.Also, v.String())
 		}

@@ -100,16 +100,17 @@ func (s *slotVerdict) look(ctx context.Context, e *run.Evidence, p repo.Progress
 		s.say(slots.NotChecked, why)
 		return
 	}
-	for _, v := range append([]slots.Verdict{judged.Verdict}, judged.Also...) {
+	reasons := append([]string{judged.Reason}, judged.AlsoReasons...)
+	for i, v := range append([]slots.Verdict{judged.Verdict}, judged.Also...) {
 		switch {
 		case v != slots.Survived && v != slots.SurvivedRewound:
-			s.say(v, judged.Reason)
+			s.say(v, reasons[i])
 		case broken:
 			// The slot that is there is not the one that the run began with.
 		case p.Duplicates > 0:
 			s.say(slots.SurvivedRewound, fmt.Sprintf("the stream went on from it, %d transactions came again", p.Duplicates))
 		default:
-			s.say(v, judged.Reason)
+			s.say(v, reasons[i])
 		}
 	}
 }
