@@ -28,7 +28,7 @@ func TestCheckOnOneServer(t *testing.T) {
 	_, err = session.Exec(t.Context(), "select pg_create_logical_replication_slot('temporary', 'test_decoding', true)").ReadAll()
 	check(t, err)
 	poison := func(name string) {
-		future := lsn(t, v, "select pg_current_wal_flush_lsn() + 16000000")
+		future := lsn(t, v, "select pg_current_wal_flush_lsn()") + 16000000
 		release(t, v, name, stream(t, v, name, 0, future))
 	}
 	poison("poisoned_before")

@@ -15,12 +15,12 @@ import (
 	"time"
 )
 
-// minMajor is the oldest PostgreSQL that the sandbox can run: pg_backup_start
-// and pg_backup_stop have their present names since 15.
-const minMajor = 15
+// minMajor is the oldest PostgreSQL that the sandbox runs: the oldest that pgrpo
+// knows.
+const minMajor = 13
 
 // ErrNoBinaries says that no usable PostgreSQL installation was found.
-var ErrNoBinaries = errors.New("no PostgreSQL binaries: install PostgreSQL 15 or newer, or name its bin directory with --pg-bindir or PGRPO_PG_BINDIR")
+var ErrNoBinaries = errors.New("no PostgreSQL binaries: install PostgreSQL 13 or newer, or name its bin directory with --pg-bindir or PGRPO_PG_BINDIR")
 
 // Binaries is one PostgreSQL installation that the server user can run.
 type Binaries struct {

@@ -59,6 +59,10 @@ func (v *Server) follow(ctx context.Context, upstream *Server, via string) error
 	return nil
 }
 
+// renamedBackup is the version from which on the functions of a backup have their
+// present names.
+const renamedBackup = 15
+
 // backup copies the data of a running server into the data directory of a new
 // one, between pg_backup_start and pg_backup_stop, with the WAL that makes it
 // consistent, so that it starts even while nothing streams.
@@ -75,7 +79,11 @@ func backup(ctx context.Context, from, to *Server) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	if _, err := conn.Exec(ctx, "SELECT pg_backup_start("+literal("pgrpo "+to.name)+", fast => true)").ReadAll(); err != nil {
+	start, stop := "pg_backup_start(%s, fast => true)", "pg_backup_stop(wait_for_archive => false)"
+	if from.sandbox.binaries.Major < renamedBackup {
+		start, stop = "pg_start_backup(%s, fast => true, exclusive => false)", "pg_stop_backup(exclusive => false, wait_for_archive => false)"
+	}
+	if _, err := conn.Exec(ctx, "SELECT "+fmt.Sprintf(start, literal("pgrpo "+to.name))).ReadAll(); err != nil {
 		return err
 	}
 	if err := copyTree(from.data, to.data, inBackup); err != nil {
@@ -86,7 +94,7 @@ func backup(ctx context.Context, from, to *Server) (err error) {
 	if err := copyFile(filepath.Join(from.data, control), filepath.Join(to.data, control), 0o600); err != nil {
 		return err
 	}
-	results, err := conn.Exec(ctx, "SELECT labelfile FROM pg_backup_stop(wait_for_archive => false)").ReadAll()
+	results, err := conn.Exec(ctx, "SELECT labelfile FROM "+stop).ReadAll()
 	if err != nil {
 		return err
 	}

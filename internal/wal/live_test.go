@@ -66,6 +66,14 @@ func TestRecordsEqualTheServers(t *testing.T) {
 			check(t, v.Exec(t.Context(), s))
 		}
 	}
+	if installed(t) < 15 {
+		// Before that no server reads its own records out; what the stream says of
+		// their commits is held against ours where a dead primary is read.
+		if n := ask(t, v, "select count(*) from pg_available_extensions where name = 'pg_walinspect'"); n != "0" {
+			t.Error("the server has pg_walinspect")
+		}
+		return
+	}
 	run("create extension pg_walinspect", "create table t (id int primary key, text text)",
 		"alter table t alter text set storage external", "select pg_switch_wal()")
 	from := ask(t, v, "select pg_current_wal_lsn()")
