@@ -103,6 +103,8 @@ func (j *judge) whatIsMissing(failure error) []string {
 		say("%s not tell which server process or branch it met, and no fault was expected", were(j.faceless(), "connection does", "connections do"))
 	case j.c.Expect != ExpectNone && r.FaultsSeen == 0:
 		say("no fault was seen: no new server process, no new branch, and no outage over %v with a lost connection", j.c.OutageThreshold)
+	case j.c.Expect != ExpectNone && r.FaultsSeen == 1 && j.passedBy():
+		say("the service was not seen to return: the survivor is on branch %d, where no attempt was sent", j.facts.Survivor.Branch)
 	}
 	if n := r.Attempts.AccountLost; n > 0 {
 		say("%s no account, and may have been acknowledged", were(n, "reserved attempt has", "reserved attempts have"))

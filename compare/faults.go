@@ -12,7 +12,8 @@ import (
 // faultsSeen counts the faults that the writers' side shows: each connection
 // that met a server process or a branch not met before, but the first; or the
 // outages in which connections were lost or refused, if those are more. A
-// failover that gives a new process and a new branch is one.
+// failover that gives a new process and a new branch is one, also where the
+// survivor alone shows it.
 func (j *judge) faultsSeen(outages []Outage) int {
 	type contact struct {
 		txn.Connection
@@ -50,7 +51,29 @@ func (j *judge) faultsSeen(outages []Outage) int {
 			cut++
 		}
 	}
+	if j.passedBy() {
+		changes++
+	}
 	return max(changes, cut)
+}
+
+// passedBy tells whether the survivor is on a branch that no writer met: a fault
+// came that the load did not live to see the end of.
+func (j *judge) passedBy() bool {
+	s, met := &j.facts.Survivor, false
+	if !s.Proven || s.Branch == 0 || j.unrecorded > 0 {
+		return false
+	}
+	for _, d := range j.facts.Drivers {
+		for _, c := range d.Connections {
+			branch := j.branchOf(d.ID, c.Conn())
+			if branch == s.Branch || branch == 0 {
+				return false // a branch that is not known may be any
+			}
+			met = true
+		}
+	}
+	return met
 }
 
 // faceless counts the connections that did not say which server process they met,

@@ -191,5 +191,21 @@ func (o *oracle) changes() int {
 			n++
 		}
 	}
+	if o.unmet() {
+		n++
+	}
 	return n
+}
+
+// unmet tells whether every connection is known to be on another branch than the
+// survivor.
+func (o *oracle) unmet() bool {
+	var branches []pg.BranchID
+	for _, d := range o.facts.Drivers {
+		for _, c := range d.Connections {
+			branches = append(branches, o.branchOf(d.ID, c.Conn()))
+		}
+	}
+	on := o.facts.Survivor.Branch
+	return o.facts.Survivor.Proven && !o.unrecorded() && on != 0 && len(branches) > 0 && !slices.Contains(branches, on) && !slices.Contains(branches, 0)
 }

@@ -175,13 +175,9 @@ func (o *oracle) whatIsMissing() {
 			lack(o.c.Expect == compare.ExpectNone && (c.Start == 0 || o.branchOf(d.ID, c.Conn()) == 0), "a connection to anything")
 		}
 	}
-	for _, d := range o.all {
-		r, _ := o.reserve(d.id.Worker)
-		driver, _ := o.driver(r.Driver)
-		recorded := slices.ContainsFunc(driver.Connections, func(c txn.Connection) bool { return c.Conn() == d.entry.Conn })
-		lack(o.c.Expect == compare.ExpectNone && d.sent() && d.entry.Conn != 0 && !recorded, "no record of a connection")
-	}
+	lack(o.c.Expect == compare.ExpectNone && o.unrecorded(), "no record of a connection")
 	lack(o.c.Expect == compare.ExpectFault && r.FaultsSeen == 0, "no fault")
+	lack(o.c.Expect == compare.ExpectFault && r.FaultsSeen == 1 && o.unmet(), "no return")
 	lack(!o.complete(), "accounts")
 	for _, re := range f.Reserves {
 		n := txn.Seq(len(o.ev.entries[re.Worker]))
@@ -195,6 +191,17 @@ func (o *oracle) whatIsMissing() {
 		lack(d.sent() && d.marker == pg.NotLooked, "not looked")
 		lack(d.sent() && d.marker == pg.Present && int(d.found.Ops) != len(d.ops), "marker and plan")
 	}
+}
+
+// unrecorded tells whether any attempt went by a connection of which there is no
+// record.
+func (o *oracle) unrecorded() bool {
+	return slices.ContainsFunc(o.all, func(d *deed) bool {
+		r, _ := o.reserve(d.id.Worker)
+		driver, _ := o.driver(r.Driver)
+		recorded := slices.ContainsFunc(driver.Connections, func(c txn.Connection) bool { return c.Conn() == d.entry.Conn })
+		return d.sent() && d.entry.Conn != 0 && !recorded
+	})
 }
 
 // objectives weighs what was measured.

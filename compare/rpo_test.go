@@ -187,14 +187,16 @@ func TestFaultsSeen(t *testing.T) {
 		spoil func(ev *evidence)
 		want  int
 	}{
-		"a failover":    {func(*evidence) {}, 1},
-		"a restart":     {func(ev *evidence) { ev.facts.BranchOf = func(txn.Driver, txn.Conn) pg.BranchID { return 1 } }, 1},
+		"a failover": {func(*evidence) {}, 1},
+		"a restart": {func(ev *evidence) {
+			ev.facts.BranchOf = func(txn.Driver, txn.Conn) pg.BranchID { return 2 }
+		}, 1},
 		"a crash alone": {func(ev *evidence) { ev.facts.BranchOf = nil }, 1},
 		"an outage alone": {func(ev *evidence) {
 			ev.facts.Drivers[0].Connections = ev.facts.Drivers[0].Connections[:1]
 		}, 1},
 		"an outage without a lost connection": {func(ev *evidence) {
-			ev.facts.Drivers[0].Connections = ev.facts.Drivers[0].Connections[:1]
+			ev.facts.Drivers[0].Connections, ev.facts.Survivor.Branch = ev.facts.Drivers[0].Connections[:1], 1
 			for i := range ev.facts.Drivers[0].Probes {
 				ev.facts.Drivers[0].Probes[i].Fault = txn.OtherFault
 			}
@@ -202,7 +204,7 @@ func TestFaultsSeen(t *testing.T) {
 		"a branch that was not known at first": {func(ev *evidence) {
 			ev.facts.Drivers[0].Connections[1].Start = 100
 			ev.facts.Drivers[0].Probes = nil
-			ev.facts.BranchOf = func(_ txn.Driver, c txn.Conn) pg.BranchID { return pg.BranchID(c - 1) }
+			ev.facts.BranchOf = func(_ txn.Driver, c txn.Conn) pg.BranchID { return 2 * pg.BranchID(c-1) }
 		}, 0},
 		"a connection that did not say to whom": {func(ev *evidence) {
 			ev.facts.Drivers[0].Connections[1].Start = 0
