@@ -80,6 +80,10 @@ func (s *slotVerdict) missed(g txn.Gap) {
 		cause = slots.LostMissing
 	case g.Reason == "slot confirmed past the end of the log":
 		cause = slots.GapPoisoned
+	case g.Reason == "slot ahead of what was stored" && g.From == 0:
+		// The log went backwards to where nobody knows, maybe not past the slot.
+		cause, remade = slots.NotChecked, false
+		gap = fmt.Sprintf("it stands at %s of a log that went backwards, and how far is not known: it may have skipped something", g.To)
 	case g.Reason == "slot ahead of what was stored":
 		cause, remade = slots.GapSkipped, false
 	case strings.HasPrefix(g.Reason, "slot "):

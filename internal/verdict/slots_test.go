@@ -33,6 +33,25 @@ func TestGapTellsOfSlot(t *testing.T) {
 	}
 }
 
+// Where a log went backwards to nobody knows where, a slot that stands on it is not
+// proven to have skipped anything, nor to have skipped nothing. One that was gone is
+// lost all the same.
+func TestGapOfUnknownBeginning(t *testing.T) {
+	for reason, want := range map[string]struct {
+		fate compare.SlotFate
+		row  string
+	}{
+		"slot ahead of what was stored": {compare.SlotUnproven, "not_checked"},
+		"slot missing":                  {compare.SlotBroken, "lost_missing"},
+	} {
+		s := slotVerdict{name: "s", node: "n", why: map[slots.Verdict]string{}}
+		s.missed(txn.Gap{From: 0, To: 2, Reason: reason})
+		if fate, row := s.facts().Fate, s.rows(0)[0]; fate != want.fate || row.Verdict != want.row || row.Reason == "" {
+			t.Errorf("%s: fate %d, %+v", reason, fate, row)
+		}
+	}
+}
+
 // Only a slot of which nothing is unproven is kept.
 func TestSlotFacts(t *testing.T) {
 	for _, tc := range []struct {
