@@ -152,6 +152,9 @@ func (w *walk) uncaptured(s *sight) error {
 		g := &w.gapLines[i]
 		if w.mayLieIn(s, g) {
 			g.Transactions++
+			if s.branch == 0 {
+				return w.find(CaptureGap, s, "where it was committed is not known, it may lie in a recorded gap: "+g.Reason)
+			}
 			return w.find(CaptureGap, s, "in a recorded gap: "+g.Reason)
 		}
 	}
@@ -159,11 +162,12 @@ func (w *walk) uncaptured(s *sight) error {
 	return w.find(CaptureGap, s, "in no recorded gap")
 }
 
-// mayLieIn tells whether the commit record of s can lie in the gap. A gap is
-// read along the whole line of WAL that leads to its branch.
+// mayLieIn tells whether the commit record of s can lie in the gap: one of which
+// nothing is known may lie in any. A gap is read along the whole line of WAL that
+// leads to its branch.
 func (w *walk) mayLieIn(s *sight, g *GapCount) bool {
 	if s.branch == 0 {
-		return false
+		return true
 	}
 	inLine, known := w.facts.Branches.Survives(pg.Position{Branch: s.branch, LSN: s.min}, g.Branch)
 	return known && inLine && s.min < g.To && (s.max == 0 || s.max > g.From)

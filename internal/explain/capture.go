@@ -41,10 +41,11 @@ func (f Facts) uncaptured() string {
 }
 
 // mayLieIn tells whether the commit record can lie in a stretch of a branch, read
-// along the whole line of WAL that leads to it.
+// along the whole line of WAL that leads to it. One of which nothing is known may
+// lie anywhere.
 func (f Facts) mayLieIn(on pg.BranchID, from, to pg.LSN) bool {
-	if f.Branch == 0 || f.Min == 0 {
-		return false
+	if f.Branch == 0 {
+		return true
 	}
 	inLine, told := f.Branches.Survives(pg.Position{Branch: f.Branch, LSN: f.Min}, on)
 	return told && inLine && f.Min < to && (f.Max == 0 || f.Max > from)

@@ -120,6 +120,11 @@ func TestWhyNotCaptured(t *testing.T) {
 			f.Capture.Gaps = []txn.Gap{{Branch: 1, From: 0x20FF, To: 0x3000, Reason: "the slot was gone"}}
 		},
 			"capture has a gap from 0/20FF to 0/3000 on timeline 1, which it may lie in: the slot was gone"},
+		{"of a position that is not known", func(f *explain.Facts) {
+			f.Branch, f.Min, f.Max = 0, 0, 0
+			f.Capture.Gaps = []txn.Gap{{Branch: 1, From: 0x1000, To: 0x1100, Reason: "the slot was gone"}}
+		},
+			"capture has a gap from 0/1000 to 0/1100 on timeline 1, which it may lie in: the slot was gone"},
 		{"behind a gap", func(f *explain.Facts) { f.Capture.Gaps = []txn.Gap{{Branch: 1, From: 0x1000, To: 0x2000}} },
 			"capture had gone on to timeline 2, and did not see the end of the timeline that it was acknowledged on"},
 		{"followed so far only", func(f *explain.Facts) { f.Capture.Followed = pg.Position{Branch: 1, LSN: 0x2000} },
