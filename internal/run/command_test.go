@@ -36,7 +36,7 @@ func TestCommandAndWhatItStarted(t *testing.T) {
 			defer cancel()
 			ended := make(chan error, 1)
 			go func() {
-				ended <- Command("cd '"+dir+"'; "+tc.command, os.Stderr, slog.New(slog.DiscardHandler))(ctx)
+				ended <- Command("cd '"+dir+"' || exit 1; "+tc.command, os.Stderr, slog.New(slog.DiscardHandler))(ctx)
 			}()
 			await(t, "the command", func() bool {
 				_, err := os.Stat(filepath.Join(dir, "ready"))
