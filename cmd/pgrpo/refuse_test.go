@@ -41,26 +41,33 @@ func TestBadInput(t *testing.T) {
 	as := func(user string) string {
 		return strings.Replace(p.primary.DSN("postgres"), "postgres@", user+"@", 1)
 	}
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(e *testscript.Env) error {
-			e.Setenv("PRIMARY", p.primary.DSN("postgres"))
-			e.Setenv("PRIMARY_ADDR", p.primary.Addr())
-			e.Setenv("REPO", p.repo.DSN("postgres"))
-			e.Setenv("NODATABASE", p.primary.DSN("nosuch"))
-			e.Setenv("CLOSED", strings.Replace(as("closed"), "closed@", "closed:hidden@", 1))
-			e.Setenv("READER", as("reader"))
-			e.Setenv("STANDBY", standby.DSN("postgres"))
-			e.Setenv("STANDBY_ADDR", standby.Addr())
-			e.Setenv("REPLICA", replica.DSN("postgres"))
-			e.Setenv("REPLICA_ADDR", replica.Addr())
-			e.Setenv("DEAD", "postgres://postgres@127.0.0.1:1/postgres?sslmode=disable")
-			return nil
-		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused},
+	// The scripts run in parallel: only the end of a test around them is theirs.
+	t.Run("scripts", func(t *testing.T) {
+		testscript.Run(t, testscript.Params{
+			Dir: "testdata/script",
+			Setup: func(e *testscript.Env) error {
+				e.Setenv("PRIMARY", p.primary.DSN("postgres"))
+				e.Setenv("PRIMARY_ADDR", p.primary.Addr())
+				e.Setenv("REPO", p.repo.DSN("postgres"))
+				e.Setenv("NODATABASE", p.primary.DSN("nosuch"))
+				e.Setenv("CLOSED", strings.Replace(as("closed"), "closed@", "closed:hidden@", 1))
+				e.Setenv("READER", as("reader"))
+				e.Setenv("STANDBY", standby.DSN("postgres"))
+				e.Setenv("STANDBY_ADDR", standby.Addr())
+				e.Setenv("REPLICA", replica.DSN("postgres"))
+				e.Setenv("REPLICA_ADDR", replica.Addr())
+				e.Setenv("DEAD", "postgres://postgres@127.0.0.1:1/postgres?sslmode=disable")
+				return nil
+			},
+			Cmds: map[string]func(*testscript.TestScript, bool, []string){"refused": refused},
+		})
 	})
 	if rest := left(t, p.primary); rest != "" {
 		t.Errorf("left on the primary: %s", rest)
+	}
+	n, err := p.primary.Value(t.Context(), "select count(*) from pg_namespace where nspname = 'pgrpo'")
+	if err != nil || n != "0" {
+		t.Errorf("schemas of pgrpo left on the primary: %s, %v", n, err)
 	}
 }
 

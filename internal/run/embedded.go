@@ -41,14 +41,23 @@ func reopenEmbedded(ctx context.Context, p Place, binDir string, log *slog.Logge
 	})
 }
 
+// repoBinaries are the server programs that an embedded repo is run with.
+func repoBinaries(ctx context.Context, binDir string) (sandbox.Binaries, error) {
+	found, err := sandbox.Find(ctx, binDir)
+	if err != nil {
+		return sandbox.Binaries{}, trouble.Unreachable("start embedded repo: %w; or name a repo of your own with --repo-pgdsn", err)
+	}
+	return found[0], nil
+}
+
 // openEmbedded starts the embedded repo of the place. Data that no server was
 // started on is removed if it was made here.
 func openEmbedded(ctx context.Context, p Place, binDir string, log *slog.Logger, start func(*sandbox.Sandbox) (*sandbox.Server, error)) (_ *embedded, err error) {
-	found, err := sandbox.Find(ctx, binDir)
+	binaries, err := repoBinaries(ctx, binDir)
 	if err != nil {
-		return nil, trouble.Unreachable("start embedded repo: %w; or name a repo of your own with --repo-pgdsn", err)
+		return nil, err
 	}
-	box, err := sandbox.Open(ctx, sandbox.Config{Dir: p.RepoDir(), Binaries: found[0], Lifetime: sandbox.Kept, Log: log})
+	box, err := sandbox.Open(ctx, sandbox.Config{Dir: p.RepoDir(), Binaries: binaries, Lifetime: sandbox.Kept, Log: log})
 	if err != nil {
 		return nil, trouble.Unreachable("start embedded repo: %w", err)
 	}

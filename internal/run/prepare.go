@@ -60,10 +60,14 @@ func (t *trial) prepare(ctx context.Context) error {
 	if err := canMakePlaces(c.RunDir); err != nil {
 		return err
 	}
+	// What would refuse the repo is found before anything is made on the primary.
 	if c.Repo != "" {
-		if err := t.openGivenRepo(ctx, conn); err != nil {
-			return err
-		}
+		err = t.openGivenRepo(ctx, conn)
+	} else {
+		_, err = repoBinaries(ctx, c.BinDir)
+	}
+	if err != nil {
+		return err
 	}
 	if err := t.number(ctx, conn); err != nil {
 		return err
