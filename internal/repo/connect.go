@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,7 +85,8 @@ func (r *Repo) unprepared(err error) error {
 }
 
 // cause shows the inner text of a connect error in one line: the outer one
-// repeats user and database.
+// repeats user and database, and the library tells each address twice where it
+// tries it with and without TLS.
 type cause struct{ err error }
 
 func (c cause) Unwrap() error { return c.err }
@@ -97,5 +99,11 @@ func (c cause) Error() string {
 	if e, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		err = e.Unwrap()
 	}
-	return strings.Join(strings.Fields(err.Error()), " ")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "; ")
 }

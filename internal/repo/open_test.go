@@ -53,6 +53,8 @@ func TestOpenRefusals(t *testing.T) {
 		says      []string
 	}{
 		{"no server", dsn(t, empty, "stranger", nowhere), trouble.Unavailable, []string{nowhere, "refused"}},
+		{"no server, asked with and without TLS", strings.Replace(dsn(t, empty, "stranger", nowhere), "sslmode=disable", "sslmode=prefer", 1),
+			trouble.Unavailable, []string{nowhere, "refused"}},
 		{"wrong password", dsn(t, empty, "stranger", ""), trouble.Unavailable, []string{server.Addr(), "stranger", "28P01"}},
 		{"missing database", dsn(t, "nowhere", "", ""), trouble.Unavailable, []string{server.Addr(), "nowhere", "CREATE DATABASE"}},
 		{"no right to create", dsn(t, empty, "plain", ""), trouble.Refused, []string{server.Addr(), "GRANT CREATE ON DATABASE", `"plain"`}},
@@ -75,6 +77,9 @@ func TestOpenRefusals(t *testing.T) {
 				if !strings.Contains(text, want) {
 					t.Errorf("%q does not name %q", text, want)
 				}
+			}
+			if strings.Count(text, "connection refused") > 1 {
+				t.Errorf("%q says twice what is wrong", text)
 			}
 			if strings.Contains(text, "secret") || strings.Contains(text, "\n") {
 				t.Errorf("%q shows the password or has several lines", text)
