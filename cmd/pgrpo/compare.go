@@ -22,7 +22,7 @@ func compareCommand(logging *logFlags) *cobra.Command {
 		Long: `compare ships what is left of the run's journal, follows the stream to a new end,
 asks the nodes and judges. RUN is the run's number, as in 20261120-170201. It
 needs the same --primary-pgdsn as the run, and its --repo-pgdsn if it had one.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log, screen, err := logging.open(cmd.ErrOrStderr())
 			if err != nil {

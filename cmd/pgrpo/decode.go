@@ -27,7 +27,7 @@ timelines that are written there. It asks no server and changes nothing.
 Read the directory of a dead primary before pg_rewind is run on it: that empties
 pg_replslot. Files of PostgreSQL 13 to 18 are known; checksums are verified, and a
 file that is cut, damaged or unknown is named and ends with status 3.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--report %q: want text or json", format)}

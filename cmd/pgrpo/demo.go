@@ -94,7 +94,7 @@ func scenarios() string {
 	var b strings.Builder
 	b.WriteString("Scenarios:\n")
 	for _, s := range scenario.All() {
-		fmt.Fprintf(&b, "  %-17s %s\n", s, s.Promise())
+		fmt.Fprintf(&b, "  %-18s %s\n", s, s.Promise())
 	}
 	return b.String()
 }

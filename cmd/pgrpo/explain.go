@@ -78,7 +78,7 @@ lost in the report of a later compare, and is counted there as restored.`,
   pgrpo explain 20261120-170201 --lsn 0/48F4B10 --data-dir /mnt/dead/data --report json
   pgrpo explain 20261120-170201 --data-dir /mnt/dead/data --primary-pgdsn postgres://tester@db2/test
   pgrpo explain 20261120-170201 --salvage lost.sql && psql -v ON_ERROR_STOP=1 -f lost.sql postgres://tester@db2/test`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return flags.explain(cmd, logging, args[0])
 		},

@@ -33,7 +33,7 @@ limits are those that the run was judged by, but for those that are given anew.
 The findings are compared with those that were kept, byte for byte. Where they
 are others, standard error says so: this pgrpo judges otherwise than the one
 that kept them. The exit status is by the new verdict.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--report %q: want text or json", format)}

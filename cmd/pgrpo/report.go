@@ -21,7 +21,7 @@ func reportCommand() *cobra.Command {
 		Short: "render a judged run again: text or json",
 		Long: `report prints the report of a run that was judged, and exits by its verdict. RUN is
 the run's number, as in 20261120-170201.`,
-		Args: cobra.ExactArgs(1),
+		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if format != "text" && format != "json" {
 				return usageError{fmt.Errorf("--report %q: want text or json", format)}

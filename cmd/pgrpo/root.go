@@ -78,6 +78,15 @@ func sayWhichHelp(c *cobra.Command) {
 	}
 }
 
+// oneArgument wants the one argument that the command's line of usage names.
+func oneArgument(cmd *cobra.Command, given []string) error {
+	if len(given) == 1 {
+		return nil
+	}
+	_, what, _ := strings.Cut(cmd.Use, " ")
+	return fmt.Errorf("%d arguments: want one, %s", len(given), what)
+}
+
 // fromEnvironment gives each flag that the command line does not set the value
 // of its PGRPO_ variable. An empty variable is as good as none. The flags that turn a
 // run into something else are for the command line alone: left in an environment,

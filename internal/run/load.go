@@ -53,12 +53,14 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 		defer stop()
 		return t.direct(writing, counters, j.Now)
 	})
-	if err := group.Wait(); err != nil {
-		problems = append(problems, err.Error())
+	loading := group.Wait()
+	if loading != nil {
+		problems = append(problems, loading.Error())
 	}
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline)
 	defer cancel()
-	if err := j.Close(closing); err != nil {
+	// A journal that cannot be written is told once, whoever met it first.
+	if err := j.Close(closing); err != nil && !errors.Is(loading, err) {
 		problems = append(problems, err.Error())
 	}
 	t.measureClock(context.WithoutCancel(ctx), j)
@@ -74,7 +76,7 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 	for _, problem := range problems {
 		t.log.Warn(problem)
 	}
-	if err := shipping.wait(c.CaptureTimeout); err != nil {
+	if err := shipping.wait(c.CaptureTimeout); err != nil && (j.Err() == nil || !errors.Is(err, j.Err())) {
 		problems = append(problems, fmt.Sprintf("the ledger is not whole in the repo: %v", err))
 	}
 	return problems

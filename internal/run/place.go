@@ -92,8 +92,11 @@ func makePlace(root string, r txn.Run) (Place, error) {
 	return p, nil
 }
 
+// full tells whether a disk, or what a user may have of it, is used up.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 func refusedDir(dir string, err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full(err) {
 		return trouble.Unreachable("make run directory %s: %w: make room, or name another with --run-dir", dir, err)
 	}
 	return trouble.Refuse("make run directory %s: %w: name a directory that can be written with --run-dir", dir, err)
@@ -131,7 +134,11 @@ func (r Record) write(p Place) error {
 	if err != nil {
 		return fmt.Errorf("encode run.json: %w", err)
 	}
-	return WriteFile(filepath.Join(p.Dir, "run.json"), append(b, '\n'))
+	err = WriteFile(filepath.Join(p.Dir, "run.json"), append(b, '\n'))
+	if full(err) {
+		return trouble.Unreachable("%w: make room, or name another directory with --run-dir", err)
+	}
+	return err
 }
 
 // ReadRecord reads the record of an earlier run.
