@@ -85,11 +85,16 @@ func (c *Counters) Out(now time.Duration) time.Duration {
 	return now - c.LastAck()
 }
 
+// longSilence is how long no commit must come until that is worth a word, also
+// where nothing failed: a server that hangs gives no trouble at first.
+const longSilence = 2 * time.Second
+
 // Line sums the counters up for a person; now counts from the driver's start.
 func (c *Counters) Line(now time.Duration) string {
 	line := fmt.Sprintf("%d acknowledged, %d failed, %d in doubt", c.acked.Load(), c.failed.Load(), c.inDoubt.Load())
-	if out := c.Out(now); out > 200*time.Millisecond {
-		line += fmt.Sprintf(", no commit for %.1f s", out.Seconds())
+	silence := now - c.LastAck()
+	if c.Out(now) > 200*time.Millisecond || silence > longSilence {
+		line += fmt.Sprintf(", no commit for %.1f s", silence.Seconds())
 	}
 	return line
 }

@@ -23,6 +23,9 @@ func TestCounters(t *testing.T) {
 	if out := c.Out(9 * time.Second); out != 0 {
 		t.Errorf("an idle service is out for %v", out)
 	}
+	if line := c.Line(9 * time.Second); !strings.Contains(line, "no commit for 6.0 s") {
+		t.Errorf("of a server that hangs nothing is said: %s", line)
+	}
 	c.Probe(txn.Probe{At: 4 * time.Second, Fault: txn.Refused})
 	if c.LastFault() != txn.Refused {
 		t.Errorf("last fault %v", c.LastFault())
