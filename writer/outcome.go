@@ -25,7 +25,7 @@ type reply struct {
 	commit commit
 	// results tells whether every statement was answered in full.
 	results results
-	// warned says that a warning of class 01 came before the end.
+	// warned says that a plain warning, 01000, came before the end.
 	warned bool
 	// ready is the transaction status of ReadyForQuery: 'I', 'T' or 'E'; 0
 	// if it did not come.

@@ -58,6 +58,12 @@ func TestServerRows(t *testing.T) {
 			want:    told(txn.AckedUnreplicated, stated, noFault, ""), life: lives, there: present,
 		},
 		{
+			name:    "a warning of another kind",
+			arrange: func(b *bench) { b.trigger(atOnce, "raise warning 'mind' using errcode = '01P01'") },
+			spoken:  [2]string{"NDCZ", "CNDCDCCZ"},
+			want:    told(txn.Acked, stated, noFault, ""), life: lives, there: present,
+		},
+		{
 			name:    "a warning while it commits",
 			arrange: func(b *bench) { b.trigger(atCommit, "raise warning 'mind'") },
 			spoken:  [2]string{"DCNZ", "CDCDCNCZ"},

@@ -148,7 +148,7 @@ func (s *session) read(got *answer) {
 		case *pgproto3.CommandComplete:
 			got.tag(m.CommandTag, s.composer.sent)
 		case *pgproto3.NoticeResponse:
-			if len(m.Code) == 5 && m.Code[:2] == "01" {
+			if m.Code == warningState {
 				got.warned = true
 			}
 		case *pgproto3.ErrorResponse:
@@ -169,6 +169,11 @@ func (s *session) read(got *answer) {
 		}
 	}
 }
+
+// warningState is the SQLSTATE of a plain warning, as which a server says that a
+// commit did not wait for its standbys (PostgreSQL's syncrep.c). Any other warning
+// leaves an ack the promise that it is.
+const warningState = "01000"
 
 // epoch2000 is PostgreSQL's epoch in microseconds since 1970.
 const epoch2000 = 946_684_800_000_000

@@ -90,6 +90,9 @@ func (r Report) summary() string {
 	if r.RPO.Transactions > 0 {
 		return plural(r.RPO.Transactions, "acknowledged transaction was lost, which", "acknowledged transactions were lost, which") + " the limit allows"
 	}
+	if n := r.RPO.Unreplicated.Transactions; n > 0 {
+		return fmt.Sprintf("none lost but %s acknowledged with a warning", count(n))
+	}
 	return "no acknowledged transaction was lost"
 }
 
