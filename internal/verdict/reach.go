@@ -154,14 +154,14 @@ func nodes(e *run.Evidence) []report.Node {
 				n.Role = "standby"
 			}
 			n.Survivor = e.NoSurvivor == nil && i == e.Choice.Index
-			branch, tl, lsn := int32(v.Branch), uint32(v.Identity.Timeline), v.Identity.Insert
+			branch, tl := int32(v.Branch), uint32(v.Identity.Timeline)
 			if branch != 0 {
 				n.Branch = &branch
 			}
 			if tl != 0 {
 				n.Timeline = &tl
 			}
-			n.LSN = &lsn
+			n.LSN = known(v.Identity.Insert)
 			for _, z := range e.Choice.Zombies {
 				if z == i && e.NoSurvivor == nil {
 					n.Role = "zombie"

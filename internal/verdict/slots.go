@@ -255,7 +255,15 @@ func shown(s *pg.Slot) map[string]any {
 	}
 	return map[string]any{
 		"plugin": s.Plugin, "database": s.Database, "temporary": s.Temporary, "active": s.Active,
-		"restart_lsn": s.Restart, "confirmed_flush_lsn": s.Confirmed, "wal_status": s.WalStatus,
+		"restart_lsn": known(s.Restart), "confirmed_flush_lsn": known(s.Confirmed), "wal_status": s.WalStatus,
 		"invalidation_reason": s.Invalidation, "failover": s.Failover, "synced": s.Synced,
 	}
+}
+
+// known is a position as a report shows it: null where there is none.
+func known(at pg.LSN) *pg.LSN {
+	if at == 0 {
+		return nil
+	}
+	return &at
 }

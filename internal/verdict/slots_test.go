@@ -1,12 +1,17 @@
 package verdict
 
 import (
+	"encoding/json"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/repo"
+	"github.com/pgrpo/pgrpo/internal/run"
 	"github.com/pgrpo/pgrpo/internal/txn"
 	"github.com/pgrpo/pgrpo/slots"
 )
@@ -93,5 +98,21 @@ func TestConsumed(t *testing.T) {
 		if c := consumed(known, tc.p, tc.gaps, 2); c.end != tc.end || c.there != tc.there || (c.on.ID == 2) != tc.there {
 			t.Errorf("%s: %+v", tc.name, c)
 		}
+	}
+}
+
+// A position that there is not is null in the report, and no 0/0.
+func TestUnknownPositionIsNull(t *testing.T) {
+	text, err := json.Marshal(shown(&pg.Slot{Confirmed: 0x3000060}))
+	if err != nil || !strings.Contains(string(text), `"restart_lsn":null`) || !strings.Contains(string(text), `"confirmed_flush_lsn":"0/3000060"`) {
+		t.Errorf("%s, %v", text, err)
+	}
+	target, err := node.Parse("postgres://user@host:5432/db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &run.Evidence{Visits: []run.Visit{{Target: target, Identity: node.Identity{InRecovery: true}}}, NoSurvivor: errors.New("none")}
+	if text, err = json.Marshal(nodes(e)); err != nil || !strings.Contains(string(text), `"lsn":null`) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
