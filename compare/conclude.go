@@ -160,7 +160,7 @@ func (j *judge) breach(o Objective) string {
 func (j *judge) unproven() {
 	r := &j.res
 	say := func(format string, args ...any) { r.Unproven = append(r.Unproven, fmt.Sprintf(format, args...)) }
-	if !j.facts.Survivor.Proven {
+	if !j.facts.Survivor.Proven || r.Stopped {
 		return
 	}
 	if !r.Witnesses.Log.Heard {

@@ -26,6 +26,9 @@ type Result struct {
 	Splits     []Split
 	RTO        RTO
 	FaultsSeen int
+	// Stopped says that judging came to no end: all counts are of what was
+	// looked at until then.
+	Stopped bool
 	// Counts and Samples are by class. Breaks says which classes made the
 	// run breached.
 	Counts  [Classes]int64

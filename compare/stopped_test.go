@@ -39,6 +39,9 @@ func TestStoppedJudgementSaysOnlyThat(t *testing.T) {
 		if rows := res.Witnesses.Rows; rows.Heard || rows.Why == "" {
 			t.Errorf("%s: the rows were heard: %+v", name, rows)
 		}
+		if !res.Stopped || res.Capture.Complete || len(res.Unproven) > 0 {
+			t.Errorf("%s: stopped %t, stream complete %t, unproven %q", name, res.Stopped, res.Capture.Complete, res.Unproven)
+		}
 		for _, o := range res.Objectives {
 			if o.Name == compare.RPOTransactions && (o.Known || o.Verdict != compare.Inconclusive) {
 				t.Errorf("%s: nothing was compared, and %+v", name, o)

@@ -117,6 +117,9 @@ func (r Report) attemptsLine() string {
 	if r.Run.Drivers == 0 {
 		return "not known: " + noAccount
 	}
+	if r.Stopped && a.Sent == 0 {
+		return "not known: " + noEnd
+	}
 	line := fmt.Sprintf("%s sent: %s acknowledged", count(a.Sent), count(a.Acked))
 	if a.Unreplicated > 0 {
 		line += ", " + count(a.Unreplicated) + " acknowledged with a warning"
@@ -131,6 +134,9 @@ func (r Report) attemptsLine() string {
 	}
 	if a.AccountLost > 0 {
 		line += "; " + count(a.AccountLost) + " without an account"
+	}
+	if r.Stopped {
+		line += "; counted until judging stopped"
 	}
 	return line
 }

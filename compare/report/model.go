@@ -19,22 +19,25 @@ const SchemaVersion = 1
 // strings; LSNs are "%X/%X"; times are UTC in RFC 3339 with milliseconds, and
 // fields that end in ms count milliseconds from the start of the run.
 type Report struct {
-	SchemaVersion int         `json:"schema_version"`
-	Tool          Tool        `json:"tool"`
-	Run           Run         `json:"run"`
-	Verdict       string      `json:"verdict"`
-	Reasons       []string    `json:"reasons"`
-	Unproven      []string    `json:"unproven"`
-	Objectives    []Objective `json:"objectives"`
-	Attempts      Attempts    `json:"attempts"`
-	RPO           RPO         `json:"rpo"`
-	Witnesses     Witnesses   `json:"witnesses"`
-	Capture       Capture     `json:"capture"`
-	RTO           RTO         `json:"rto"`
-	Splits        []Split     `json:"split_brain"`
-	Slots         []Slot      `json:"slots"`
-	Branches      []Branch    `json:"branches"`
-	Nodes         []Node      `json:"nodes"`
+	SchemaVersion int    `json:"schema_version"`
+	Tool          Tool   `json:"tool"`
+	Run           Run    `json:"run"`
+	Verdict       string `json:"verdict"`
+	// Stopped says that judging came to no end: all counts are of what was
+	// looked at until then.
+	Stopped    bool        `json:"stopped"`
+	Reasons    []string    `json:"reasons"`
+	Unproven   []string    `json:"unproven"`
+	Objectives []Objective `json:"objectives"`
+	Attempts   Attempts    `json:"attempts"`
+	RPO        RPO         `json:"rpo"`
+	Witnesses  Witnesses   `json:"witnesses"`
+	Capture    Capture     `json:"capture"`
+	RTO        RTO         `json:"rto"`
+	Splits     []Split     `json:"split_brain"`
+	Slots      []Slot      `json:"slots"`
+	Branches   []Branch    `json:"branches"`
+	Nodes      []Node      `json:"nodes"`
 	// Payload is "checked" or "not checked".
 	Payload  string    `json:"payload"`
 	Findings []Finding `json:"findings"`

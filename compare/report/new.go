@@ -41,7 +41,7 @@ func New(m Meta, c compare.Case, f compare.Facts, r compare.Result) Report {
 			StartedAt: stamp(m.Started), FinishedAt: stamp(m.Finished),
 			Workers: len(f.Reserves), Drivers: len(f.Drivers), FaultsSeen: r.FaultsSeen,
 		},
-		Verdict: r.Verdict.String(), Reasons: list(r.Reasons), Unproven: list(r.Unproven),
+		Verdict: r.Verdict.String(), Stopped: r.Stopped, Reasons: list(r.Reasons), Unproven: list(r.Unproven),
 		Objectives: b.objectives(), Attempts: b.attempts(), RPO: b.rpo(),
 		Witnesses: Witnesses{
 			Rows: witness(r.Witnesses.Rows), Log: witness(r.Witnesses.Log), ClientLSN: witness(r.Witnesses.ClientLSN),

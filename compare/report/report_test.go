@@ -224,7 +224,7 @@ func TestColourIsOnlyForThoseWhoAsk(t *testing.T) {
 // is known, and no list is null.
 func TestKeysAreAlwaysThere(t *testing.T) {
 	contract := map[string][]string{
-		"":         {"schema_version", "tool", "run", "verdict", "reasons", "objectives", "attempts", "rpo", "witnesses", "capture", "rto", "split_brain", "slots", "branches", "nodes", "payload", "findings"},
+		"":         {"schema_version", "tool", "run", "verdict", "stopped", "reasons", "objectives", "attempts", "rpo", "witnesses", "capture", "rto", "split_brain", "slots", "branches", "nodes", "payload", "findings"},
 		"tool":     {"name", "version"},
 		"run":      {"id", "seed", "started_at", "finished_at", "workers", "drivers", "faults_seen"},
 		"attempts": {"sent", "acked", "acked_unreplicated", "failed", "in_doubt", "not_sent", "account_lost"},

@@ -142,12 +142,18 @@ func walWords(w WALBytes) string {
 	}
 }
 
+// noEnd says why nothing is known of what was not looked at.
+const noEnd = "judging stopped"
+
 // noAccount says why nothing is known of what was sent.
 const noAccount = "no account of the load was read"
 
 func (r Report) outageLines() []string {
 	if r.Run.Drivers == 0 {
 		return []string{"not measured: " + noAccount}
+	}
+	if r.Stopped && len(r.RTO.Outages) == 0 {
+		return []string{"not measured: " + noEnd}
 	}
 	if r.Attempts.Acked+r.Attempts.Unreplicated == 0 {
 		return []string{"not measured: no attempt was acknowledged"}
@@ -195,6 +201,9 @@ func (r Report) at(ms int64) (time.Time, bool) {
 
 func (r Report) streamLine() string {
 	c := r.Capture
+	if r.Stopped && c.Transactions == 0 {
+		return "not measured: " + noEnd
+	}
 	line := plural(c.Transactions, "transaction captured", "transactions captured")
 	if c.Complete {
 		line += " to the end"
