@@ -34,6 +34,9 @@ func (l *Live) Entries(w txn.Worker) iter.Seq2[txn.Entry, error] {
 	return func(yield func(txn.Entry, error) bool) {
 		next := txn.Seq(1)
 		for block, err := range l.Repo.Entries(l.Context, l.Run, w) {
+			if err == nil && next > l.Upto[w] {
+				return
+			}
 			if err == nil && block.First != next {
 				err = fmt.Errorf("read ledger of worker %d: seq %d follows %d", w, block.First, next-1)
 			}

@@ -189,6 +189,7 @@ func (t *trial) finish(ctx context.Context, l *listener, problems []string) *Evi
 		e.problem("read the ledger", err)
 		return e
 	}
+	e.Problems = append(e.Problems, s.account.Holes...)
 	e.Visits = visit(ctx, t.nodes(), t.record, s.greatest)
 	directFirst(e.Visits)
 	if err := t.trace(ctx, e, s); err != nil {

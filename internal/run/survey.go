@@ -16,8 +16,11 @@ import (
 type Account struct {
 	Drivers  []repo.DriverRow
 	Reserves []txn.Reserve
-	// Upto is the last seq with an entry, by worker.
+	// Upto is the last seq with an entry, by worker, before the first hole: of
+	// what follows a hole the plan is not known.
 	Upto map[txn.Worker]txn.Seq
+	// Holes tell, in words, of the workers whose ledger has one.
+	Holes []string
 }
 
 // survey is what has to be known of the ledger before the nodes are asked.
@@ -65,9 +68,14 @@ func surveyLedger(ctx context.Context, r *repo.Repo, run txn.Run) (survey, error
 		return s, err
 	}
 	for _, worker := range s.account.Reserves {
+		whole := true
 		for block, err := range r.Entries(ctx, run, worker.Worker) {
 			if err != nil {
 				return s, err
+			}
+			if last := s.account.Upto[worker.Worker]; whole && block.First != last+1 {
+				whole = false
+				s.account.Holes = append(s.account.Holes, fmt.Sprintf("the account of worker %d has a hole after seq %d: what follows in it is not judged", worker.Worker, last))
 			}
 			for i := 0; i*txn.EntryBytes < len(block.Raw); i++ {
 				var e txn.Entry
@@ -75,7 +83,9 @@ func surveyLedger(ctx context.Context, r *repo.Repo, run txn.Run) (survey, error
 					return s, fmt.Errorf("read ledger of worker %d: %w", worker.Worker, err)
 				}
 				id := txn.ID{Run: run, Worker: worker.Worker, Seq: block.First + txn.Seq(i)}
-				s.account.Upto[worker.Worker] = id.Seq
+				if whole {
+					s.account.Upto[worker.Worker] = id.Seq
+				}
 				s.take(id, e, connections[connKey{worker.Driver, e.Conn}], started[worker.Driver].Add(e.Sent))
 			}
 		}

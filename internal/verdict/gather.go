@@ -3,6 +3,7 @@ package verdict
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/compare/source"
@@ -24,6 +25,9 @@ type Gathered struct {
 func Gather(ctx context.Context, e *run.Evidence) (Gathered, error) {
 	if e.NoSurvivor != nil {
 		return Gathered{}, fmt.Errorf("gather the evidence: %w", e.NoSurvivor)
+	}
+	if holes := e.Account.Holes; len(holes) > 0 {
+		return Gathered{}, fmt.Errorf("gather the evidence: %s", strings.Join(holes, "; "))
 	}
 	snapshot, done, err := open(ctx, e.Survivor())
 	if err != nil {
