@@ -53,6 +53,9 @@ func Open(ctx context.Context, e *run.Evidence, d *Directory) (*Source, error) {
 		return nil, err
 	}
 	s.common.Branches = e.Branches
+	for _, hole := range e.Account.Holes {
+		s.unseen("%s", hole)
+	}
 	for _, r := range e.Account.Reserves {
 		s.reserves[r.Worker] = r
 	}
