@@ -21,11 +21,19 @@ func (m *Module) fileViolations() []Violation {
 		if saysNothing(file.Package) || saysNothing(path.Base(path.Dir(file.Path))) {
 			found = append(found, Violation{file.Path, fmt.Sprintf("package %s (a package is named for what it holds)", file.Package)})
 		}
+		if top, _, below := strings.Cut(file.Path, "/"); !below || !slices.Contains(tops(), top) {
+			found = append(found, Violation{file.Path, fmt.Sprintf("stands in no folder of the program (those at the top are %s)", strings.Join(tops(), ", "))})
+		}
 		for _, line := range file.Inits {
 			found = append(found, Violation{fmt.Sprintf("%s:%d", file.Path, line), "func init (nothing happens by being imported)"})
 		}
 	}
 	return found
+}
+
+// tops are the folders at the top of the module that hold its packages.
+func tops() []string {
+	return []string{"cmd", "capture", "compare", "examples", "internal", "slots", "writer"}
 }
 
 // saysNothing reports whether a package's name tells nothing of its content.

@@ -93,6 +93,10 @@ func TestTreeWithForbiddenThings(t *testing.T) {
 			files: map[string]string{"internal/util/a.go": "package util\n"},
 			want:  []string{"internal/util/a.go: package util"},
 		},
+		"a package in a folder of its own at the top": {
+			files: map[string]string{"more/a.go": "package more\n", "b.go": "package pgrpo\n"},
+			want:  []string{"b.go: stands in no folder of the program", "more/a.go: stands in no folder of the program"},
+		},
 		"something that happens by being imported": {
 			files: map[string]string{"slots/a.go": "package slots\n\nfunc init() {}\n"},
 			want:  []string{"slots/a.go:3: func init"},
