@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // duration is a flag value in Go's form, as in 1m30s; a bare number is seconds.
@@ -33,5 +35,16 @@ func (d *duration) Set(text string) error {
 		return fmt.Errorf("%q is no duration: want a form such as 90s, 1m30s or 90", text)
 	}
 	*d = duration(v)
+	return nil
+}
+
+// moreThanNothing refuses a value of 0 of the flags of these names: no default is
+// put in the place of what was asked for.
+func moreThanNothing(flags *pflag.FlagSet, names ...string) error {
+	for _, name := range names {
+		if f := flags.Lookup(name); f != nil && f.Value.String() == "0" {
+			return usageError{fmt.Errorf("--%s 0: want more than 0", name)}
+		}
+	}
 	return nil
 }

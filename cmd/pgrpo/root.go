@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"io"
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,13 +35,20 @@ failover compares what was promised, what was shown and what survived.
 Exit status: 0 objectives met, 1 breached, 2 not proven, 3 refused (flags,
 preflight), 4 not to be had (server, database, disk), 130 interrupted
 before there was a verdict.
-Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
+Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN; one that may be
+repeated takes a value from each line of its variable.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			return fromEnvironment(cmd.Flags(), os.LookupEnv)
+			if err := refuseUnknown(cmd.Root(), os.Environ()); err != nil {
+				return err
+			}
+			if err := fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+				return err
+			}
+			return moreThanNothing(cmd.Flags(), "rto-conn-timeout", "capture-timeout", "outage-threshold", "decode-timeout")
 		},
 	}
 	root.SetOut(stdout)
@@ -56,8 +63,29 @@ Every flag can also be given as PGRPO_..., as in PGRPO_PRIMARY_PGDSN.`,
 		initCommand(logging), resetCommand(logging), reportCommand(), recheckCommand(), slotsCommand(), timelineCommand(),
 		explainCommand(logging),
 		selfTestCommand(logging, compare.Judge, scenario.All()...))
+	refuseUnknownTopics(root)
 	sayWhichHelp(root)
 	return root
+}
+
+// refuseUnknownTopics makes help on what is no command a usage error.
+func refuseUnknownTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	help, _, err := root.Find([]string{"help"})
+	if err != nil || help == root {
+		return
+	}
+	help.Args = func(_ *cobra.Command, topic []string) error {
+		c := root
+		for _, word := range topic {
+			i := slices.IndexFunc(c.Commands(), func(below *cobra.Command) bool { return below.Name() == word })
+			if i < 0 {
+				return fmt.Errorf("unknown command %q for %q", word, c.CommandPath())
+			}
+			c = c.Commands()[i]
+		}
+		return nil
+	}
 }
 
 // sayWhichHelp makes a wrong number of arguments a usage error of the command that
@@ -68,7 +96,11 @@ func sayWhichHelp(c *cobra.Command) {
 		args = cobra.NoArgs
 	}
 	c.Args = func(cmd *cobra.Command, given []string) error {
-		if err := args(cmd, given); err != nil {
+		err := args(cmd, given)
+		if i := slices.IndexFunc(given, isTruth); err != nil && i >= 0 {
+			err = fmt.Errorf("%q belongs to no flag: one that is true or false takes its value after a \"=\", as in --async-repo-mode=false", given[i])
+		}
+		if err != nil {
 			return usageError{fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())}
 		}
 		return nil
@@ -87,24 +119,7 @@ func oneArgument(cmd *cobra.Command, given []string) error {
 	return fmt.Errorf("%d arguments: want one, %s", len(given), what)
 }
 
-// fromEnvironment gives each flag that the command line does not set the value
-// of its PGRPO_ variable. An empty variable is as good as none. The flags that turn a
-// run into something else are for the command line alone: left in an environment,
-// they would end every run with status 0.
-func fromEnvironment(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var failed error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := "PGRPO_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		value, ok := lookup(name)
-		if !ok || value == "" || f.Changed || commandLineOnly(f.Name) || failed != nil {
-			return
-		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = usageError{fmt.Errorf("%s: %w", name, inPlainWords(err))}
-		}
-	})
-	return failed
-}
+func isTruth(word string) bool { return word == "true" || word == "false" }
 
 // inPlainWords says of a value that is none of the flag's type what the flag wants.
 func inPlainWords(err error) error {
@@ -120,10 +135,6 @@ func inPlainWords(err error) error {
 		return err
 	}
 	return fmt.Errorf("--%s %q: want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
-}
-
-func commandLineOnly(flag string) bool {
-	return slices.Contains([]string{"help", "version", "init", "reset", "check-primary-latency", "print-sql"}, flag)
 }
 
 // version is the module's version as the build recorded it.

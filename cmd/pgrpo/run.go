@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"time"
 
@@ -67,7 +68,12 @@ which nothing happens proves nothing, unless --expect none.`,
 				c.Leftovers = run.KeepLeftovers
 			}
 			if cmd.Flags().Changed("fault-after") {
-				c.Warmup = time.Duration(faultAfter)
+				switch c.Warmup = time.Duration(faultAfter); {
+				case faultCmd == "":
+					return usageError{fmt.Errorf("--fault-after %v: there is no --fault-cmd; load before a fault from outside is --warmup-duration", c.Warmup)}
+				case c.Warmup > c.Duration:
+					return usageError{fmt.Errorf("the load of %v ends before the fault of --fault-after %v: give a longer --duration", c.Duration, c.Warmup)}
+				}
 			}
 			if faultCmd != "" {
 				c.Fault = run.Command(faultCmd, os.Stderr, log)

@@ -90,6 +90,9 @@ func TestPasswordsStayHidden(t *testing.T) {
 		"server down":      {"postgres://keeper:" + secret + "@127.0.0.1:1/postgres", as(p.repo.DSN("postgres"), "keeper:"+secret)},
 		"repo down":        {as(p.primary.DSN("postgres"), "keeper:"+secret), "postgres://keeper:" + secret + "@127.0.0.1:1/postgres"},
 		"malformed":        {"postgres://keeper:" + secret + "@127.0.0.1:port/postgres", ""},
+		"two in one":       {"postgres://keeper@127.0.0.1:1/postgres,postgres://keeper:" + secret + "@127.0.0.1:1/postgres", as(p.repo.DSN("postgres"), "keeper:"+secret)},
+		"no question":      {"postgres://keeper@127.0.0.1:1/postgres&password=" + secret, as(p.repo.DSN("postgres"), "keeper:"+secret)},
+		"repo two in one":  {as(p.primary.DSN("postgres"), "keeper:"+secret), "postgres://keeper@127.0.0.1:1/postgres,postgres://keeper:" + secret + "@127.0.0.1:1/postgres"},
 		"repo malformed":   {as(p.primary.DSN("postgres"), "keeper:"+secret), "host=127.0.0.1 password=" + secret + " port=none"},
 	} {
 		runDir := t.TempDir()

@@ -51,12 +51,30 @@ func Parse(dsn string) (Target, error) {
 		return Target{}, trouble.Refuse("parse connection string: it is malformed or names a file that cannot be read; " +
 			"write postgres://user@host:port/database or \"host=... port=... user=... dbname=...\"")
 	}
+	if err := plainDatabase(dsn, cfg.Database); err != nil {
+		return Target{}, err
+	}
 	t := Target{config: cfg}
 	_, set := os.LookupEnv("PGTARGETSESSIONATTRS")
 	if len(t.places()) > 1 && !set && !strings.Contains(dsn, "target_session_attrs") {
 		cfg.ValidateConnect = preferWritable
 	}
 	return t, nil
+}
+
+// plainDatabase refuses a connection string whose database is more than a name: it
+// is shown to people, and what was mistyped there may hold a password.
+func plainDatabase(dsn, database string) error {
+	isURL := strings.HasPrefix(dsn, "postgres")
+	switch {
+	case strings.Contains(database, "://"):
+		return trouble.Refuse("parse connection string: it holds another one; give each by itself: " +
+			"repeat the flag, or put one on each line of its variable")
+	case strings.Contains(database, "password="), isURL && strings.Contains(database, "@") && !strings.Contains(dsn, "%40"):
+		return trouble.Refuse("parse connection string: what stands for its database is more than a name; " +
+			"begin parameters with ? and join them with &, and write / ? # @ of a password as %%2F %%3F %%23 %%40")
+	}
+	return nil
 }
 
 // preferWritable accepts a server that takes writes, and any other one only

@@ -35,13 +35,20 @@ func TestParse(t *testing.T) {
 	if target(t, "host=a,b target_session_attrs=any").Config().ValidateConnect != nil {
 		t.Error("the DSN's own target_session_attrs does not hold")
 	}
+	for _, odd := range []string{"postgres://db/a%40b", "dbname=a@b host=db"} {
+		if s := target(t, odd).String(); s != "db:5432/a@b" {
+			t.Errorf("%s is shown as %q", odd, s)
+		}
+	}
 	if target(t, "host=/tmp port=5 dbname=x").String() != "/tmp:5/x" {
 		t.Errorf("socket is shown as %q", target(t, "host=/tmp port=5 dbname=x"))
 	}
 }
 
 func TestParseRefusesWithoutPassword(t *testing.T) {
-	for _, dsn := range []string{"postgres://me:top/secret@db:x/app", "host=a port=b password=secret", "host=a password=secret sslmode=quite"} {
+	for _, dsn := range []string{"postgres://me:top/secret@db:x/app", "host=a port=b password=secret", "host=a password=secret sslmode=quite",
+		"postgres://me@a:1/app,postgres://me:secret@b:2/app", "postgres://me@a/app&password=secret", "postgres://a/app password=secret",
+		"postgres://me:12/secret@db/app"} {
 		_, err := node.Parse(dsn)
 		if trouble.Of(err) != trouble.Refused || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "top") {
 			t.Errorf("Parse of a malformed DSN: %v", err)
