@@ -161,23 +161,6 @@ func (ev *endless) facts() compare.Facts {
 	return f
 }
 
-// A clean run of 200 000 attempts of every kind has nothing to find, by sums and
-// by payloads.
-func TestLongCleanRun(t *testing.T) {
-	for _, payload := range []compare.Payload{compare.PayloadSums, compare.PayloadFull} {
-		ev := &endless{workers: 2, attempts: 100_000}
-		c := testCase()
-		c.Mix, c.Payload = endlessMix, payload
-		res, err := compare.Judge(c, ev.facts(), ev, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if res.Verdict != compare.Met || res.Counts != [compare.Classes]int64{} || res.Attempts.Sent != 200_000 {
-			t.Errorf("payload %d: verdict %v, %d attempts, findings %v: %v", payload, res.Verdict, res.Attempts.Sent, res.Counts, res.Reasons)
-		}
-	}
-}
-
 // Two million attempts of every kind, with their rows, are judged in 150 MiB. One
 // row in each bucket is wrong, so that all of them are read as well.
 func TestJudgeMemory(t *testing.T) {

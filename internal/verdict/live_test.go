@@ -19,7 +19,7 @@ import (
 )
 
 // config is a load of a primary of its own, until the context ends it.
-func config(t *testing.T) run.Config {
+func config(t testing.TB) run.Config {
 	t.Helper()
 	box := sandboxtest.Open(t)
 	primary, err := box.Primary(t.Context(), "primary", nil)
