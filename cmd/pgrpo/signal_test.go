@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pgrpo/pgrpo/compare/report"
 	"github.com/pgrpo/pgrpo/internal/sandbox"
 )
 
@@ -98,22 +100,70 @@ func TestInterruptedTwice(t *testing.T) {
 	if err := p.repo.Thaw(); err != nil {
 		t.Fatal(err)
 	}
+	if left(t, p.primary) == "" {
+		t.Error("nothing is left that could be dropped")
+	}
+	if rep := p.compared(t, s); rep.RPO.Transactions != 0 || !rep.Capture.Complete {
+		t.Errorf("lost %d, capture %+v", rep.RPO.Transactions, rep.Capture)
+	}
+}
+
+// A load whose process is killed while its repo does not answer has confirmed
+// nothing to the primary that the repo does not have: the stream goes on there, and
+// lacks nothing.
+func TestKilledWhileTheRepoIsAway(t *testing.T) {
+	p := openPair(t)
+	if r := pgrpo(t, "init", "--primary-pgdsn", p.primary.DSN("postgres")); r.status != 0 {
+		t.Fatalf("init: status %d", r.status)
+	}
+	s := p.startRun(t)
+	if err := p.repo.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	frozen, err := p.primary.Value(t.Context(), "select clock_timestamp()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := untilMore(t.Context(), p.primary, 500); err != nil {
+		t.Fatal(err)
+	}
+	// What it confirms by then it confirms while its batches wait.
+	err = untilHolds(t.Context(), p.primary, "select coalesce(max(reply_time) > '"+frozen+"'::timestamptz + '3 s', false) from pg_stat_replication where application_name like 'pgrpo/%/capture'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.signal(t, os.Kill)
+	s.status(t)
+	if err := p.repo.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	rep := p.compared(t, s)
+	markers, err := p.primary.Value(t.Context(), "select count(*) from pgrpo.marker where worker >= 0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !rep.Capture.Complete || fmt.Sprint(rep.Capture.Transactions) != markers || len(rep.Capture.Gaps) > 0 {
+		t.Errorf("%s transactions on the primary, captured: %+v", markers, rep.Capture)
+	}
+	for _, f := range rep.Findings {
+		t.Errorf("%d of class %s: %v", f.Count, f.Class, f.Sample)
+	}
+}
+
+// compared judges the run of a process that has ended before its time.
+func (p pair) compared(t *testing.T, s background) report.Report {
+	t.Helper()
 	runs, err := filepath.Glob(filepath.Join(s.runDir, "*"))
 	if err != nil || len(runs) != 1 {
 		t.Fatalf("runs: %v, %v", runs, err)
-	}
-	if left(t, p.primary) == "" {
-		t.Error("nothing is left that could be dropped")
 	}
 	r := pgrpo(t, "compare", "--primary-pgdsn", p.primary.DSN("postgres"), "--repo-pgdsn", p.repo.DSN("postgres"), "--run-dir", s.runDir,
 		"--expect=none", filepath.Base(runs[0]))
 	if r.status == exitMet {
 		t.Error("the run is met, though its account was not closed")
 	}
-	if rep := judged(t, s.runDir); rep.RPO.Transactions != 0 || !rep.Capture.Complete {
-		t.Errorf("lost %d, capture %+v", rep.RPO.Transactions, rep.Capture)
-	}
 	if rest := left(t, p.primary); rest != "" {
 		t.Errorf("left: %s", rest)
 	}
+	return judged(t, s.runDir)
 }

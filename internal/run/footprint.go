@@ -10,7 +10,7 @@ import (
 // footprint estimates what the load writes on the primary: bytes of WAL and of
 // tables with their indexes, for one transaction of average size. The constants
 // are those of a heap row with its index entry and of a commit record, without
-// full-page images, which a checkpoint adds.
+// full-page images, which a checkpoint adds, and as if no space were used again.
 type footprint struct{ wal, tables int64 }
 
 func footprintOf(m plan.Mix) footprint {
