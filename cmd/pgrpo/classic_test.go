@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -60,14 +62,44 @@ func TestVariables(t *testing.T) {
 	}
 }
 
-// Workers that wait for the repo are slower, and judged as any other.
+// Workers that wait for the repo send nothing more while it is away, but what was
+// under way: one attempt each. They are judged as any other.
 func TestSyncRepoMode(t *testing.T) {
 	p := openPair(t)
-	dir := t.TempDir()
-	if r := pgrpo(t, p.quick(dir, "--expect=none", "--async-repo-mode=false")...); r.status != 0 {
-		t.Errorf("status %d, want 0", r.status)
+	if r := pgrpo(t, "init", "--primary-pgdsn", p.primary.DSN("postgres")); r.status != 0 {
+		t.Fatalf("init: status %d", r.status)
 	}
-	if rep := judged(t, dir); rep.Attempts.Acked == 0 {
+	s := p.startRun(t, "--async-repo-mode=false")
+	if err := p.repo.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	sent := func() (n int) {
+		t.Helper()
+		text, err := p.primary.Value(t.Context(), "select count(*) from pgrpo.marker")
+		if err == nil {
+			_, err = fmt.Sscan(text, &n)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	before := sent()
+	time.Sleep(2 * time.Second) // what sends on would send far more than that in it
+	if ahead := sent() - before; ahead > 3 {
+		t.Errorf("3 workers sent %d attempts while the repo was away", ahead)
+	}
+	if err := p.repo.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	if err := untilMore(t.Context(), p.primary, 20); err != nil {
+		t.Fatal(err)
+	}
+	s.signal(t, os.Interrupt)
+	if status := s.status(t); status != exitMet {
+		t.Errorf("status %d, want %d", status, exitMet)
+	}
+	if rep := judged(t, s.runDir); rep.Attempts.Acked == 0 {
 		t.Error("nothing was acknowledged")
 	}
 }

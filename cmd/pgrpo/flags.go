@@ -85,7 +85,7 @@ func (l *loadFlags) add(f *pflag.FlagSet) {
 	f.Uint64Var(&l.seed, "seed", 1, "what all chance is drawn from: the same seed gives the same plan")
 	f.Var(&l.warmup, "warmup-duration", "load before the fault")
 	f.Var(&l.duration, "duration", "the whole load, fault and recovery included")
-	f.Var(&l.connTimeout, "rto-conn-timeout", "deadline of one connect")
+	f.Var(&l.connTimeout, "rto-conn-timeout", "deadline of one connect, at most a minute; a bare number is seconds")
 }
 
 func (l *loadFlags) mix() (plan.Mix, error) {
@@ -95,6 +95,10 @@ func (l *loadFlags) mix() (plan.Mix, error) {
 	}
 	if !(l.rate >= 0) || math.IsInf(l.rate, 0) {
 		return m, usageError{fmt.Errorf("--rate %g: want 0 or more", l.rate)}
+	}
+	// Earlier tools took milliseconds: their numbers would be a deadline of minutes.
+	if l.connTimeout > duration(time.Minute) {
+		return m, usageError{fmt.Errorf("--rto-conn-timeout %s: want at most 1m0s; a bare number is seconds, milliseconds are written as in 500ms", l.connTimeout.String())}
 	}
 	if err := m.Validate(); err != nil {
 		return m, usageError{err}

@@ -22,10 +22,10 @@ type background struct {
 
 // startRun starts a load of the pair that goes on until it is interrupted, and
 // waits until it is under way.
-func (p pair) startRun(t *testing.T) background {
+func (p pair) startRun(t *testing.T, more ...string) background {
 	t.Helper()
 	s := background{runDir: t.TempDir(), said: &strings.Builder{}}
-	s.cmd = exec.CommandContext(t.Context(), os.Args[0], p.quick(s.runDir, "--expect=none", "--duration=10m")...)
+	s.cmd = exec.CommandContext(t.Context(), os.Args[0], p.quick(s.runDir, append([]string{"--expect=none", "--duration=10m"}, more...)...)...)
 	s.cmd.Env = append(os.Environ(), asPgrpo+"=1")
 	s.cmd.Stderr = s.said
 	if err := s.cmd.Start(); err != nil {
