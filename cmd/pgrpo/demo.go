@@ -60,6 +60,9 @@ the run directory stays.
 			if err != nil {
 				return err
 			}
+			if c.Duration < c.Warmup {
+				return usageError{fmt.Errorf("the load of %v ends before its warm-up of %v does: give a longer --duration", c.Duration, c.Warmup)}
+			}
 			stage, err := openStage(cmd.Context(), place.binDir, which, tell, log)
 			if err != nil {
 				return err

@@ -103,7 +103,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	fmt.Fprintln(stderr, "pgrpo: "+oneLine(err))
+	fmt.Fprintln(stderr, "pgrpo: "+hush(oneLine(err)))
 	if _, ok := errors.AsType[judgingError](err); ok {
 		return exitInconclusive
 	}

@@ -3,11 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"io"
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -121,8 +121,13 @@ func oneArgument(cmd *cobra.Command, given []string) error {
 
 func isTruth(word string) bool { return word == "true" || word == "false" }
 
-// inPlainWords says of a value that is none of the flag's type what the flag wants.
+// inPlainWords says of a value that is none of the flag's type what the flag wants,
+// and of a word behind one dash that it wants two.
 func inPlainWords(err error) error {
+	if absent, ok := errors.AsType[*pflag.NotExistError](err); ok && absent.GetSpecifiedShortnames() != "" {
+		word, _, _ := strings.Cut(absent.GetSpecifiedShortnames(), "=")
+		return fmt.Errorf("unknown flag: -%s: the flags of pgrpo begin with two dashes", word)
+	}
 	invalid, ok := errors.AsType[*pflag.InvalidValueError](err)
 	if !ok {
 		return err

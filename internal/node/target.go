@@ -46,6 +46,10 @@ const (
 // target_session_attrs, hosts that accept writes are preferred. The error of a
 // malformed string does not repeat it, because it may hold a password.
 func Parse(dsn string) (Target, error) {
+	if strings.HasPrefix(dsn, "-") {
+		// As keywords it would lead to the server of the defaults.
+		return Target{}, trouble.Refuse("parse connection string: it is a flag; was the value before it left out, or its variable empty?")
+	}
 	cfg, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return Target{}, trouble.Refuse("parse connection string: it is malformed or names a file that cannot be read; " +

@@ -48,7 +48,7 @@ func TestParse(t *testing.T) {
 func TestParseRefusesWithoutPassword(t *testing.T) {
 	for _, dsn := range []string{"postgres://me:top/secret@db:x/app", "host=a port=b password=secret", "host=a password=secret sslmode=quite",
 		"postgres://me@a:1/app,postgres://me:secret@b:2/app", "postgres://me@a/app&password=secret", "postgres://a/app password=secret",
-		"postgres://me:12/secret@db/app"} {
+		"postgres://me:12/secret@db/app", "--repo-pgdsn=postgres://me:secret@b/app"} {
 		_, err := node.Parse(dsn)
 		if trouble.Of(err) != trouble.Refused || strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "top") {
 			t.Errorf("Parse of a malformed DSN: %v", err)
