@@ -104,7 +104,7 @@ func (j *judge) whatIsMissing(failure error) []string {
 	case j.c.Expect != ExpectNone && r.FaultsSeen == 0:
 		say("no fault was seen: no new server process, no new branch, and no outage over %v with a lost connection", j.c.OutageThreshold)
 	case j.c.Expect != ExpectNone && r.FaultsSeen == 1 && j.passedBy():
-		say("the service was not seen to return: the survivor is on branch %d, where no attempt was sent", j.facts.Survivor.Branch)
+		say("the service was not seen to return: the survivor is another server process, or on another branch, than any that the load met")
 	}
 	if n := r.Attempts.AccountLost; n > 0 {
 		say("%s no account, and may have been acknowledged", were(n, "reserved attempt has", "reserved attempts have"))

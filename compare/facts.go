@@ -85,6 +85,9 @@ type Driver struct {
 // not heard at all, and Why says what is missing.
 type Survivor struct {
 	Branch pg.BranchID
+	// Start is the server process that answered for it, 0 where that is not
+	// known.
+	Start  pg.ProcessStart
 	Name   string
 	Proven bool
 	Why    string

@@ -57,23 +57,24 @@ func (j *judge) faultsSeen(outages []Outage) int {
 	return max(changes, cut)
 }
 
-// passedBy tells whether the survivor is on a branch that no writer met: a fault
-// came that the load did not live to see the end of.
+// passedBy tells whether the survivor is a server process, or on a branch, that no
+// writer met: a fault came that the load did not live to see the end of. What is
+// not known of either may be the same.
 func (j *judge) passedBy() bool {
-	s, met := &j.facts.Survivor, false
-	if !s.Proven || s.Branch == 0 || j.unrecorded > 0 {
+	s := &j.facts.Survivor
+	if !s.Proven || j.unrecorded > 0 {
 		return false
 	}
+	met, branch, process := false, s.Branch == 0, s.Start == 0
 	for _, d := range j.facts.Drivers {
 		for _, c := range d.Connections {
-			branch := j.branchOf(d.ID, c.Conn())
-			if branch == s.Branch || branch == 0 {
-				return false // a branch that is not known may be any
-			}
+			on := j.branchOf(d.ID, c.Conn())
+			branch = branch || on == s.Branch || on == 0
+			process = process || c.Start == s.Start || c.Start == 0
 			met = true
 		}
 	}
-	return met
+	return met && !(branch && process)
 }
 
 // faceless counts the connections that did not say which server process they met,
@@ -96,7 +97,7 @@ func (j *judge) stalls() []StallSpan {
 	var spans []StallSpan
 	for _, d := range j.facts.Drivers {
 		for _, s := range d.Stalls {
-			spans = append(spans, StallSpan{From: d.Started.Add(s.From), To: d.Started.Add(s.To), Cause: s.Cause})
+			spans = append(spans, StallSpan{From: j.aligned.shared(d, s.From), To: j.aligned.shared(d, s.To), Cause: s.Cause})
 		}
 	}
 	slices.SortStableFunc(spans, func(a, b StallSpan) int { return a.From.Compare(b.From) })

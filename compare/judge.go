@@ -14,8 +14,9 @@ import (
 type book struct {
 	worker txn.Worker
 	driver txn.Driver
-	// zero is the wall-clock time of the zero of the driver's clock.
-	zero time.Time
+	// zero is the wall-clock time of the zero of the driver's clock, and shared
+	// the same by the clock that all drivers are set against.
+	zero, shared time.Time
 	// known says that anybody accounts for the worker.
 	known bool
 	// last is the last seq that the account covers: the last used if it was
@@ -47,9 +48,11 @@ type judge struct {
 	contests  map[lineKey]rivals
 	splits    map[splitKey]*Split
 	clock     *Clock
+	aligned   alignment
 	lastAck   map[pg.BranchID]time.Time
 	forks     map[pg.BranchID]*forkLoss
-	firstLost map[pg.BranchID]time.Time // by the branch that acked
+	spans     map[pg.BranchID]*lostSpan // by the branch that acked
+	span      spanMeasure
 	announced map[txn.Seq]bool
 	restored  map[txn.ID]bool
 	gapLines  []GapCount
@@ -88,23 +91,26 @@ func Judge(c Case, f Facts, s Streams, emit func(Finding) error) (Result, error)
 		drivers: make(map[txn.Driver]Driver), books: make(map[txn.Worker]book),
 		starts: make(map[connKey]pg.ProcessStart),
 		reigns: make(reigns), contests: make(map[lineKey]rivals), splits: make(map[splitKey]*Split),
-		bounds: make(bounds), clock: NewClock(c.OutageThreshold, c.finest()),
+		bounds: make(bounds), aligned: align(f.Drivers),
 		lastAck: make(map[pg.BranchID]time.Time), forks: make(map[pg.BranchID]*forkLoss),
-		firstLost: make(map[pg.BranchID]time.Time),
+		spans:     make(map[pg.BranchID]*lostSpan),
 		announced: make(map[txn.Seq]bool), restored: make(map[txn.ID]bool),
 	}
+	j.clock = NewClock(c.OutageThreshold, c.finest(j.aligned.slack))
 	err := j.run(s)
 	j.conclude(err)
 	return j.res, err
 }
 
 // finest is the shortest time without an ack that the limits can tell apart.
-func (c Case) finest() time.Duration {
+// What all workers share is known give or take slack.
+func (c Case) finest(slack time.Duration) time.Duration {
 	finest := c.OutageThreshold
-	for _, limit := range []*time.Duration{c.Limits.RTOGlobal, c.Limits.RTOWorkerMax} {
-		if limit != nil {
-			finest = min(finest, *limit)
-		}
+	if limit := c.Limits.RTOGlobal; limit != nil {
+		finest = min(finest, *limit-slack)
+	}
+	if limit := c.Limits.RTOWorkerMax; limit != nil {
+		finest = min(finest, *limit)
 	}
 	return finest
 }
@@ -126,7 +132,7 @@ func (j *judge) run(s Streams) error {
 	j.findRivals()
 	for _, d := range j.facts.Drivers {
 		for _, p := range d.Probes {
-			j.clock.AddProbe(d.Started, p)
+			j.clock.AddProbe(j.aligned.zero(d), p)
 		}
 	}
 	workers = append(workers, j.strangers()...)
@@ -182,7 +188,7 @@ func (j *judge) open() error {
 		} else if d.Closed && !r.Closed {
 			doubt("the account of worker %d was not closed", r.Worker)
 		}
-		b := book{worker: r.Worker, driver: r.Driver, zero: d.Started, known: true, last: r.Upto}
+		b := book{worker: r.Worker, driver: r.Driver, zero: d.Started, shared: j.aligned.zero(d), known: true, last: r.Upto}
 		if r.Closed {
 			b.last, b.closed = r.Used, true
 			b.whole = there && d.Closed && len(d.Damage) == 0
@@ -246,7 +252,7 @@ func (j *judge) survey(s Streams, b book) error {
 			reign = nil
 		}
 		line := lineKey{b.driver, branch, start}
-		j.clock.Add(b.worker, b.zero, e)
+		j.clock.Add(b.worker, b.shared, e)
 		j.bounds.add(line, e.Sent, e.LSN)
 		if e.Outcome.IsAck() {
 			j.acks++
@@ -256,7 +262,7 @@ func (j *judge) survey(s Streams, b book) error {
 			if reign != nil {
 				reign.ack(&e)
 			}
-			if at := b.zero.Add(e.End()); at.After(j.lastAck[branch]) {
+			if at := b.shared.Add(e.End()); at.After(j.lastAck[branch]) {
 				j.lastAck[branch] = at
 			}
 		}

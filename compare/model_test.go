@@ -55,10 +55,6 @@ func judged(t *rapid.T, c compare.Case, ev *evidence) (compare.Result, []compare
 // agree fails where judge and oracle differ in anything.
 func agree(t *rapid.T, c compare.Case, ev *evidence) (compare.Result, []compare.Finding) {
 	o := consult(c, ev)
-	if _, _, _, _, comparable := o.wal(); !comparable {
-		c.Limits.WALBytes = nil // what was lost of which fork is not said
-		o = consult(c, ev)
-	}
 	res, found := judged(t, c, ev)
 	if d := cmp.Diff(o.names, keysOf(found)); d != "" {
 		t.Fatalf("findings (-oracle +judge):\n%s", d)
@@ -94,7 +90,7 @@ func agree(t *rapid.T, c compare.Case, ev *evidence) (compare.Result, []compare.
 			t.Errorf("%s: %v, the oracle has %v; missing %q, reasons %q", b.Name, got.Verdict, b.Verdict, o.missing, res.Reasons)
 		}
 	}
-	if low, high, bounded, known, comparable := o.wal(); comparable && res.RPO.Transactions > 0 && ev.facts.Survivor.Proven {
+	if low, high, bounded, known := o.wal(); res.RPO.Transactions > 0 && ev.facts.Survivor.Proven {
 		w := res.RPO.WAL
 		if w.MinKnown != known || w.MaxKnown != bounded || known && w.Min != low || bounded && w.Max != high {
 			t.Errorf("WAL bytes %+v, the oracle has %d to %d, bounded %v, known %v", w, low, high, bounded, known)

@@ -125,9 +125,9 @@ func (j *judge) objectives(e evidence) {
 		weigh(RPORows, count(l.Rows), j.ofRows(float64(r.RPO.Ops.Rows())), e),
 		weigh(RPOPayloadBytes, count(l.PayloadBytes), j.ofRows(float64(r.RPO.Ops.PayloadBytes)), e),
 		weigh(RPOWALBytes, count(l.WALBytes), j.wal(), e),
-		weigh(RPOSeconds, seconds(l.Span), j.ofRows(r.RPO.Span.Seconds()), e),
-		weigh(RTOGlobal, seconds(l.RTOGlobal), j.rto(r.RTO.Global, l.RTOGlobal), e),
-		weigh(RTOWorkerMax, seconds(l.RTOWorkerMax), j.rto(r.RTO.WorkerMax, l.RTOWorkerMax), e),
+		weigh(RPOSeconds, seconds(l.Span), j.lostTime(), e),
+		weigh(RTOGlobal, seconds(l.RTOGlobal), j.rtoGlobal(), e),
+		weigh(RTOWorkerMax, seconds(l.RTOWorkerMax), j.rto(r.RTO.WorkerMax, j.clock.WorkerUnasked(), 0, l.RTOWorkerMax), e),
 		weigh(CDC, count(l.CDC), j.cdc(), e),
 		weigh(Diverged, count(l.Diverged), j.diverged(), e),
 		weigh(Integrity, &none, j.integrity(), e),
@@ -161,15 +161,46 @@ func (j *judge) wal() measure {
 	return m
 }
 
-func (j *judge) rto(longest time.Duration, limit *time.Duration) measure {
+// lostTime is how long the lost acks of a fork took. The times of several drivers
+// are set against each other only as far as their clocks tell.
+func (j *judge) lostTime() measure {
+	m := j.ofRows(0)
+	if j.res.RPO.Transactions == 0 {
+		return m
+	}
+	within := j.span
+	m.low, m.high = max(0, within.low-j.aligned.slack).Seconds(), (within.high + j.aligned.slack).Seconds()
+	m.void, m.unproven = j.aligned.why, within.open
+	return m
+}
+
+// rtoGlobal is how long nobody could write.
+func (j *judge) rtoGlobal() measure {
+	m := j.rto(j.res.RTO.Global, j.clock.Unasked(), j.aligned.slack, j.c.Limits.RTOGlobal)
+	if m.void == "" {
+		m.void = j.aligned.why
+	}
+	return m
+}
+
+// rto is a time without an ack, of which the longest is known give or take slack.
+// Where nothing was asked of the service for longer than the limit, it may have
+// been away for as long.
+func (j *judge) rto(longest, unasked, slack time.Duration, limit *time.Duration) measure {
 	m := exactly(longest.Seconds())
+	if longest > 0 {
+		m.low, m.high = max(0, longest-slack).Seconds(), (longest + slack).Seconds()
+	}
 	// Without a limit, what is shorter than an outage is not measured.
 	m.silent = j.acks == 0 || limit == nil && longest == 0
 	switch {
 	case stalled(j.res.RTO.Outages, j.res.RTO.Stalls):
 		m.void = "the tester itself stalled during an outage"
-	case limit != nil && *limit < finestStretch && longest == 0:
-		m.unproven = fmt.Sprintf("times below %v are not measured", finestStretch)
+	case limit == nil:
+	case *limit < finestStretch+slack && longest == 0:
+		m.unproven = fmt.Sprintf("times below %v are not measured", finestStretch+slack)
+	case unasked+slack > *limit && unasked > 0:
+		m.unproven = fmt.Sprintf("nothing was asked of the service in the %v between two acknowledgements", unasked)
 	}
 	return m
 }

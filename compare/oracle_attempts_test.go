@@ -22,6 +22,8 @@ type oracle struct {
 	res   compare.Result
 	// missing says that the evidence as a whole does not prove the run.
 	missing []string
+	// unasked is the longest time without an ack in which nothing was asked.
+	unasked struct{ all, worker time.Duration }
 }
 
 // deed is one attempt, as all sides saw it.
@@ -35,7 +37,6 @@ type deed struct {
 	commits []txn.Commit
 	// ended is when its outcome was known, by the wall clock.
 	ended time.Time
-	fate  compare.Fate
 	log   compare.Word
 }
 
@@ -171,7 +172,7 @@ func (o *oracle) account(w txn.Worker) {
 		for i, e := range o.ev.entries[w] {
 			a, d := view.Next(), at(txn.Seq(i+1))
 			d.account, d.entry, d.ops = compare.Account(e.Outcome), e, slices.Clone(a.Ops)
-			d.ended = driver.Started.Add(e.End())
+			d.ended = o.zero(driver).Add(e.End())
 			view.Settle(e)
 		}
 		for seq := txn.Seq(len(o.ev.entries[w]) + 1); seq <= o.covered(w); seq++ {
@@ -193,7 +194,6 @@ func (o *oracle) account(w txn.Worker) {
 		if d.marker != pg.Present && o.facts.Survivor.Proven && !open {
 			d.marker = pg.Absent
 		}
-		d.fate = compare.FateOf(d.account, d.marker)
 		o.all = append(o.all, d)
 	}
 	slices.SortFunc(o.all, func(a, b *deed) int {
@@ -303,8 +303,8 @@ func (o *oracle) same(a, b txn.Commit) bool {
 	if a.Branch == b.Branch {
 		return true
 	}
-	_, one := o.facts.Branches.Cut(a.Branch, b.Branch)
-	_, other := o.facts.Branches.Cut(b.Branch, a.Branch)
+	_, one := o.shared(a.Branch, b.Branch)
+	_, other := o.shared(b.Branch, a.Branch)
 	return one == pg.Unknown && other == pg.Unknown && a.End == b.End && a.Xid == b.Xid && a.Ops == b.Ops && a.Sum == b.Sum
 }
 
@@ -316,19 +316,4 @@ func (o *oracle) word(at []txn.Commit) compare.Word {
 		}
 	}
 	return compare.Silent
-}
-
-// survives tells whether what starts there is on the survivor.
-func (o *oracle) survives(b pg.BranchID, lsn pg.LSN) compare.Word {
-	if !o.facts.Survivor.Proven {
-		return compare.Silent
-	}
-	switch yes, known := o.facts.Branches.Survives(pg.Position{Branch: b, LSN: lsn}, o.facts.Survivor.Branch); {
-	case !known:
-		return compare.Silent
-	case yes:
-		return compare.SaysSurvives
-	default:
-		return compare.SaysLost
-	}
 }

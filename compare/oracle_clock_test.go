@@ -60,7 +60,7 @@ func (o *oracle) diaries() (all map[txn.Worker]*diary, last int64) {
 	}
 	for _, d := range o.facts.Drivers {
 		for _, p := range d.Probes {
-			at := d.Started.Add(p.At)
+			at := o.zero(d).Add(p.At)
 			note(of(p.Worker), at.UnixNano(), at.Add(p.Took).UnixNano(), p.Fault)
 		}
 	}
@@ -105,9 +105,15 @@ func (o *oracle) times() {
 	r := &o.res.RTO
 	threshold := int64(o.c.OutageThreshold)
 	finest := threshold
-	for _, limit := range []*time.Duration{o.c.Limits.RTOGlobal, o.c.Limits.RTOWorkerMax} {
+	slack, _ := o.clocks()
+	limits := []*time.Duration{o.c.Limits.RTOWorkerMax}
+	if all := o.c.Limits.RTOGlobal; all != nil {
+		closer := *all - slack
+		limits = append(limits, &closer)
+	}
+	for _, limit := range limits {
 		if limit != nil {
-			finest = min(finest, max(int64(*limit), int64(10*time.Millisecond)))
+			finest = max(min(finest, int64(*limit)), int64(10*time.Millisecond))
 		}
 	}
 	var acks []int64
@@ -124,10 +130,16 @@ func (o *oracle) times() {
 		if s.to == open {
 			end = max(last, s.from)
 		}
-		if s.from == never || asked >= s.to || len(all) == 0 {
+		if s.from == never || len(all) == 0 {
 			continue
 		}
 		length, wanted := end-s.from, min(s.to, last)-asked
+		if s.to != open && length >= finest && (asked >= s.to || wanted < finest) {
+			o.unasked.all = max(o.unasked.all, time.Duration(length))
+		}
+		if asked >= s.to {
+			continue
+		}
 		if length >= finest && wanted >= finest {
 			r.Global = max(r.Global, time.Duration(length))
 		}
@@ -139,6 +151,9 @@ func (o *oracle) times() {
 		for _, s := range spansOf(d.acked) {
 			asked := d.since(s)
 			if asked >= s.to || min(s.to, last)-asked < finest {
+				if length := s.to - s.from; s.from != never && s.to != open && length >= finest {
+					o.unasked.worker = max(o.unasked.worker, time.Duration(length))
+				}
 				continue
 			}
 			from, to := s.from, s.to
@@ -198,14 +213,20 @@ func (o *oracle) changes() int {
 }
 
 // unmet tells whether every connection is known to be on another branch than the
-// survivor.
+// survivor, or every one to be of another process.
 func (o *oracle) unmet() bool {
 	var branches []pg.BranchID
+	var starts []pg.ProcessStart
 	for _, d := range o.facts.Drivers {
 		for _, c := range d.Connections {
-			branches = append(branches, o.branchOf(d.ID, c.Conn()))
+			branches, starts = append(branches, o.branchOf(d.ID, c.Conn())), append(starts, c.Start)
 		}
 	}
-	on := o.facts.Survivor.Branch
-	return o.facts.Survivor.Proven && !o.unrecorded() && on != 0 && len(branches) > 0 && !slices.Contains(branches, on) && !slices.Contains(branches, 0)
+	s := o.facts.Survivor
+	if !s.Proven || o.unrecorded() || len(branches) == 0 {
+		return false
+	}
+	elsewhere := s.Branch != 0 && !slices.Contains(branches, s.Branch) && !slices.Contains(branches, 0)
+	another := s.Start != 0 && !slices.Contains(starts, s.Start) && !slices.Contains(starts, 0)
+	return elsewhere || another
 }

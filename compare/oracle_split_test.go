@@ -29,9 +29,8 @@ func (o *oracle) driverOf(d *deed) txn.Driver {
 	return r.Driver
 }
 
-// split finds an attempt that was acked by a server, and sent after an ack of one
-// that took over from it was there, at the same driver: the clocks of two are not
-// known to agree.
+// split finds an attempt that was acked by a server, and surely sent after an ack
+// of one that took over from it was there.
 func (o *oracle) split(d *deed, servers map[reigning][]*deed) {
 	branch, start := o.from(d)
 	if !d.acked() || branch == 0 {
@@ -46,11 +45,22 @@ func (o *oracle) split(d *deed, servers map[reigning][]*deed) {
 	}
 }
 
-// afterAny tells whether an attempt was sent after any of the acks came to its
-// driver.
+// afterAny tells whether an attempt was sent after any of the acks came, by the
+// clock of one driver, or by those of two as far as they were measured.
 func (o *oracle) afterAny(d *deed, acks []*deed) bool {
 	for _, a := range acks {
-		if o.driverOf(a) == o.driverOf(d) && d.entry.Sent > a.entry.End() {
+		mine, _ := o.driver(o.driverOf(d))
+		theirs, _ := o.driver(o.driverOf(a))
+		if mine.ID == theirs.ID && o.driverOf(a) == o.driverOf(d) {
+			if d.entry.Sent > a.entry.End() {
+				return true
+			}
+			continue
+		}
+		// By the repo's clock, and beyond the errors of both.
+		sent := mine.Started.Add(mine.Clock.Offset + d.entry.Sent)
+		received := theirs.Started.Add(theirs.Clock.Offset + a.entry.End())
+		if mine.Clock.Measured() && theirs.Clock.Measured() && sent.Sub(received) > mine.Clock.Error+theirs.Clock.Error {
 			return true
 		}
 	}
@@ -64,10 +74,10 @@ func (o *oracle) tookOver(by, old reigning, servers map[reigning][]*deed) bool {
 	if by == old || by.start == old.start && by.start != 0 {
 		return false
 	}
-	if _, rel := o.facts.Branches.Cut(old.branch, by.branch); rel == pg.Ancestor {
+	if _, rel := o.shared(old.branch, by.branch); rel == pg.Ancestor {
 		return true
 	}
-	if _, rel := o.facts.Branches.Cut(by.branch, old.branch); rel == pg.Ancestor || by.start == 0 || old.start == 0 {
+	if _, rel := o.shared(by.branch, old.branch); rel == pg.Ancestor || by.start == 0 || old.start == 0 {
 		return false
 	}
 	theirs, mine := false, false
@@ -92,15 +102,19 @@ func (o *oracle) tookOver(by, old reigning, servers map[reigning][]*deed) bool {
 
 // leads tells whether the survivor's log goes on from a server's.
 func (o *oracle) leads(s reigning) bool {
-	_, rel := o.facts.Branches.Cut(s.branch, o.facts.Survivor.Branch)
+	_, rel := o.shared(s.branch, o.facts.Survivor.Branch)
 	return o.facts.Survivor.Proven && (rel == pg.Same || rel == pg.Ancestor)
 }
 
 // met is when the first of these acks came.
 func (o *oracle) met(acks []*deed) time.Time {
-	first := acks[0].ended
+	var first time.Time
 	for _, d := range acks {
-		first = minTime(first, d.ended)
+		driver, _ := o.driver(o.driverOf(d))
+		at := driver.Started.Add(driver.Clock.Offset + d.entry.End())
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
 	}
 	return first
 }

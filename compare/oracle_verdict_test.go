@@ -53,40 +53,6 @@ func add(sum *compare.Ops, ops compare.Ops) {
 	sum.PayloadBytes += ops.PayloadBytes
 }
 
-// span is the greatest time, over the branches, from the first lost ack to the
-// last ack before the outage.
-func (o *oracle) span() time.Duration {
-	var greatest time.Duration
-	for _, d := range o.all {
-		if !d.lost() || !o.promised(d) {
-			continue
-		}
-		branch, _ := o.from(d)
-		last := d.ended
-		for _, e := range o.all {
-			if b, _ := o.from(e); e.acked() && b == branch && e.ended.After(last) {
-				last = e.ended
-			}
-		}
-		first := true
-		for _, e := range o.all {
-			if b, _ := o.from(e); e.lost() && o.promised(e) && b == branch && e.ended.Before(d.ended) {
-				first = false
-			}
-		}
-		if !first {
-			continue
-		}
-		for _, u := range o.res.RTO.Outages {
-			if !u.From.Before(d.ended) {
-				last = minTime(last, u.From)
-			}
-		}
-		greatest = max(greatest, last.Sub(d.ended))
-	}
-	return greatest
-}
-
 func minTime(a, b time.Time) time.Time {
 	if a.Before(b) {
 		return a
@@ -95,27 +61,30 @@ func minTime(a, b time.Time) time.Time {
 }
 
 // wal bounds how far the log of the lost transactions reached past their forks.
-// It is compared only where each lost attempt has its positions on one branch.
-func (o *oracle) wal() (low, high int64, bounded, known, comparable bool) {
+func (o *oracle) wal() (low, high int64, bounded, known bool) {
 	type reach struct{ least, most pg.LSN }
 	forks := map[pg.BranchID]*reach{}
-	bounded, known, comparable = true, true, true
-	for _, d := range o.all {
-		if !d.lost() || !o.promised(d) {
-			continue
-		}
-		branch, _ := o.from(d)
-		lower, upper := o.bounds(d)
-		for _, c := range d.commits {
-			comparable = comparable && c.Branch == d.commits[0].Branch
-			branch, lower, upper = c.Branch, c.End, c.End
-		}
+	bounded, known = true, true
+	upto := func(branch pg.BranchID, lower, upper pg.LSN) {
 		if forks[branch] == nil {
 			forks[branch] = &reach{}
 		}
 		f := forks[branch]
 		f.least, f.most = max(f.least, lower), max(f.most, upper)
 		bounded = bounded && upper != 0
+	}
+	for _, d := range o.all {
+		if !d.lost() || !o.promised(d) {
+			continue
+		}
+		for _, at := range o.positions(d) {
+			upto(o.at(at).Branch, at[0].End, at[0].End)
+		}
+		if len(d.commits) == 0 {
+			branch, _ := o.from(d)
+			lower, upper := o.bounds(d)
+			upto(branch, lower, upper)
+		}
 	}
 	for branch, r := range forks {
 		fork, ok := o.fork(branch)
@@ -126,33 +95,7 @@ func (o *oracle) wal() (low, high int64, bounded, known, comparable bool) {
 		low += max(0, int64(r.least)-int64(fork))
 		high += max(0, int64(r.most)-int64(fork))
 	}
-	return low, high, bounded && known, known, comparable
-}
-
-// fork is the first byte of a branch that is not on the survivor: where the line
-// of the one leaves that of the other.
-func (o *oracle) fork(branch pg.BranchID) (pg.LSN, bool) {
-	bs, on := o.facts.Branches, o.facts.Survivor.Branch
-	cut, rel := bs.Cut(branch, on)
-	if rel == pg.Ancestor {
-		return cut, true
-	}
-	if rel != pg.Stranger {
-		return 0, false
-	}
-	least := open
-	for up, ok := bs.Of(branch); ok && !up.Unclear && up.Parent != 0; up, ok = bs.Of(up.Parent) {
-		least = min(least, int64(up.Fork))
-		switch cut, rel := bs.Cut(up.Parent, on); rel {
-		case pg.Same:
-			return pg.LSN(least), true
-		case pg.Ancestor:
-			return pg.LSN(min(least, int64(cut))), true
-		case pg.Unknown:
-			return 0, false
-		}
-	}
-	return 0, false
+	return low, high, bounded && known, known
 }
 
 // whatIsMissing notes all that keeps the run from being met.
@@ -207,7 +150,9 @@ func (o *oracle) unrecorded() bool {
 // objectives weighs what was measured.
 func (o *oracle) objectives() {
 	r, l := &o.res, o.c.Limits
-	r.RPO.Span = o.span()
+	spanLow, spanHigh, spanned := o.span()
+	r.RPO.Span = spanHigh
+	slack, told := o.clocks()
 	proven, whole := o.facts.Survivor.Proven, len(o.missing) == 0
 	weigh := func(name string, limit *float64, low float64, high float64, heard, bounded bool) {
 		v := compare.Inconclusive
@@ -250,20 +195,32 @@ func (o *oracle) objectives() {
 	exact(compare.RPOTransactions, transactions, float64(r.RPO.Transactions), proven)
 	exact(compare.RPORows, count(l.Rows), float64(r.RPO.Ops.Inserts+r.RPO.Ops.Updates+r.RPO.Ops.Deletes), proven)
 	exact(compare.RPOPayloadBytes, count(l.PayloadBytes), float64(r.RPO.Ops.PayloadBytes), proven)
-	low, high, bounded, known, _ := o.wal()
+	low, high, bounded, known := o.wal()
 	weigh(compare.RPOWALBytes, count(l.WALBytes), float64(low), float64(high), proven && known, bounded)
-	exact(compare.RPOSeconds, secs(l.Span), r.RPO.Span.Seconds(), proven)
+	if r.RPO.Transactions > 0 {
+		weigh(compare.RPOSeconds, secs(l.Span), max(0, spanLow-slack).Seconds(), (spanHigh + slack).Seconds(), proven && told, spanned)
+	} else {
+		exact(compare.RPOSeconds, secs(l.Span), 0, proven)
+	}
 	steady := r.Attempts.Acked+r.Attempts.Unreplicated > 0 && !o.stalled()
-	exact(compare.RTOGlobal, secs(l.RTOGlobal), r.RTO.Global.Seconds(), steady)
-	exact(compare.RTOWorkerMax, secs(l.RTOWorkerMax), r.RTO.WorkerMax.Seconds(), steady)
-	stream, told := 0.0, proven && o.heardAll()
-	if told {
+	away := func(name string, limit *time.Duration, longest, unasked, slack time.Duration, told bool) {
+		least, most := max(0, longest-slack), longest+slack
+		if longest == 0 {
+			least, most = 0, 0
+		}
+		bounded := limit != nil && (unasked == 0 || unasked+slack <= *limit) && (longest > 0 || *limit >= slack+10*time.Millisecond)
+		weigh(name, secs(limit), least.Seconds(), most.Seconds(), steady && told, bounded)
+	}
+	away(compare.RTOGlobal, l.RTOGlobal, r.RTO.Global, o.unasked.all, slack, told)
+	away(compare.RTOWorkerMax, l.RTOWorkerMax, r.RTO.WorkerMax, o.unasked.worker, 0, true)
+	stream, heard := 0.0, proven && o.heardAll()
+	if heard {
 		stream = sum(compare.CaptureGap, compare.CaptureDisorder, compare.CaptureTorn, compare.CaptureMismatch)
 	}
 	if o.facts.Slot.Fate == compare.SlotBroken {
-		stream, told = stream+1, proven
+		stream, heard = stream+1, proven
 	}
-	weigh(compare.CDC, count(l.CDC), stream, stream, told, o.heardAll() && o.facts.Slot.Fate != compare.SlotUnproven)
+	weigh(compare.CDC, count(l.CDC), stream, stream, heard, o.heardAll() && o.facts.Slot.Fate != compare.SlotUnproven)
 	weigh(compare.Diverged, count(l.Diverged), sum(compare.CapturedLost), sum(compare.CapturedLost), proven, o.heardAll())
 	// Two servers that take writes at a time break it, whoever survived.
 	broken := sum(compare.Hole, compare.PhantomTransaction, compare.AlienRow, compare.WitnessDisagreement, compare.SplitBrain,
@@ -282,7 +239,7 @@ func (o *oracle) stalled() bool {
 	for _, d := range o.facts.Drivers {
 		for _, s := range d.Stalls {
 			for _, u := range o.res.RTO.Outages {
-				if d.Started.Add(s.From).Before(u.To) && u.From.Before(d.Started.Add(s.To)) {
+				if o.zero(d).Add(s.From).Before(u.To) && u.From.Before(o.zero(d).Add(s.To)) {
 					return true
 				}
 			}

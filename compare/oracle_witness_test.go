@@ -173,7 +173,7 @@ func (o *oracle) disordered(d *deed, at [][]txn.Commit) bool {
 		}
 	}
 	for branch, lsn := range last {
-		cut, rel := o.facts.Branches.Cut(m.Branch, branch)
+		cut, rel := o.shared(m.Branch, branch)
 		if rel == pg.Ancestor && m.LSN < cut || m.Branch == branch && m.LSN <= lsn {
 			return true
 		}
@@ -190,7 +190,7 @@ func (o *oracle) at(place []txn.Commit) pg.Position {
 			p.Branch = c.Branch
 		}
 	}
-	return pg.Position{Branch: o.facts.Branches.Owner(p), LSN: p.LSN}
+	return pg.Position{Branch: o.owner(p.Branch, p.LSN), LSN: p.LSN}
 }
 
 // mismatched tells whether what came contradicts itself, the marker, or what can

@@ -38,6 +38,30 @@ func (c *Clock) Longest() time.Duration {
 	return longest
 }
 
+// Unasked gives the longest time between two acks in which nothing was asked of
+// the service for as long as the clock measures: what it would have answered is
+// not known. It is zero where each was shorter than that.
+func (c *Clock) Unasked() time.Duration { return c.unasked(c.shared()) }
+
+// WorkerUnasked gives the longest such time of any one worker.
+func (c *Clock) WorkerUnasked() time.Duration {
+	var longest time.Duration
+	for _, wc := range c.workers {
+		longest = max(longest, c.unasked(wc.done))
+	}
+	return longest
+}
+
+func (c *Clock) unasked(all []stretch) time.Duration {
+	longest := int64(0)
+	for _, s := range all {
+		if s.from != math.MinInt64 && s.to != math.MaxInt64 && !c.asked(s, c.keep-1) {
+			longest = max(longest, s.to-s.from)
+		}
+	}
+	return time.Duration(longest)
+}
+
 // WorkerLongest gives the longest time for which any one worker was not acked
 // though it asked. The time of a worker that was never acked counts from its
 // first attempt or probe.

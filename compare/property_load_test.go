@@ -47,11 +47,16 @@ type flight struct {
 }
 
 func (w *world) drawWriters() {
-	number := txn.Worker(0)
+	number, measured := txn.Worker(0), w.chance("clocks measured", 2)
 	for d := range rapid.IntRange(1, 3).Draw(w.t, "drivers") {
 		dr := &driver{pooled: w.chance("pooled", 6)}
 		dr.ID, dr.Closed = txn.Driver(d), true
 		dr.Started = testStart.Add(time.Duration(rapid.IntRange(0, 3).Draw(w.t, "starts")) * time.Second)
+		if measured {
+			// The host's word is wrong by as much.
+			dr.Clock.Offset = rapid.SampledFrom([]time.Duration{0, -7 * time.Second, 3 * time.Second}).Draw(w.t, "skew")
+			dr.Clock.Error = rapid.SampledFrom([]time.Duration{1, ms, 4 * ms}).Draw(w.t, "error")
+		}
 		w.drivers = append(w.drivers, dr)
 		for range rapid.IntRange(1, 2).Draw(w.t, "workers") {
 			w.workers = append(w.workers, &worker{id: number, driver: dr, view: plan.New(w.c.Mix, w.c.Seed, w.c.Run, number)})

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"pgregory.net/rapid"
+
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/txn"
@@ -97,7 +99,9 @@ func (w *world) evidence() *evidence {
 	f := &ev.facts
 	branchOf := map[txn.Driver][]pg.BranchID{}
 	for _, d := range w.drivers {
-		f.Drivers = append(f.Drivers, d.Driver)
+		told := d.Driver
+		told.Started = told.Started.Add(-told.Clock.Offset)
+		f.Drivers = append(f.Drivers, told)
 		branchOf[d.ID] = d.branchOf
 		if d.pooled {
 			f.Poolers = []string{"pooler:6432"}
@@ -111,6 +115,10 @@ func (w *world) evidence() *evidence {
 	}
 	f.Branches = slices.Clone(w.branches)
 	f.Survivor = compare.Survivor{Branch: w.server.branch, Name: "b", Proven: true}
+	if w.chance("process known", 2) {
+		f.Survivor.Start = w.server.start
+	}
+	f.Slot.Fate = rapid.SampledFrom([]compare.SlotFate{compare.SlotKept, compare.SlotKept, compare.SlotUnproven}).Draw(w.t, "slot")
 	f.Unresolved = map[txn.ID]string{}
 	kept := w.survivors()
 	f.TableWorkers = []txn.Worker{}

@@ -1,8 +1,6 @@
 package compare
 
 import (
-	"time"
-
 	"github.com/pgrpo/pgrpo/internal/pg"
 )
 
@@ -36,23 +34,26 @@ func (j *judge) lose(s *sight, f Finding) {
 	if r.Last == nil || f.AckedAt.After(r.Last.AckedAt) {
 		r.Last = &f
 	}
-	if first, there := j.firstLost[s.branch]; !there || f.AckedAt.Before(first) {
-		j.firstLost[s.branch] = f.AckedAt
+	j.lostAt(s)
+	for i := range s.commits {
+		c := &s.commits[i]
+		fork := j.fork(c.Branch)
+		fork.most, fork.atMost = max(fork.most, c.End), max(fork.atMost, c.End)
 	}
-	fork := j.forks[f.Branch]
-	if fork == nil {
-		fork = new(forkLoss)
-		j.forks[f.Branch] = fork
+	if len(s.commits) > 0 {
+		return
 	}
-	switch {
-	case len(s.commits) > 0:
-		end := s.commits[len(s.commits)-1].End
-		fork.most, fork.atMost = max(fork.most, end), max(fork.atMost, end)
-	case f.Max == 0:
-		fork.most, fork.open = max(fork.most, f.Min), true
-	default:
-		fork.most, fork.atMost = max(fork.most, f.Min), max(fork.atMost, f.Max)
+	fork := j.fork(f.Branch)
+	fork.most, fork.atMost = max(fork.most, f.Min), max(fork.atMost, f.Max)
+	fork.open = fork.open || f.Max == 0
+}
+
+// fork is what was lost of a branch.
+func (j *judge) fork(b pg.BranchID) *forkLoss {
+	if j.forks[b] == nil {
+		j.forks[b] = new(forkLoss)
 	}
+	return j.forks[b]
 }
 
 // measure sums the WAL bytes and finds the greatest number of seconds.
@@ -62,10 +63,7 @@ func (j *judge) measure() {
 	if r.Transactions == 0 {
 		return
 	}
-	outages := j.clock.Outages()
-	for branch, first := range j.firstLost {
-		r.Span = max(r.Span, j.lastAckBefore(branch, first, outages).Sub(first))
-	}
+	j.measureSpan()
 	for branch, loss := range j.forks {
 		fork, known := leaves(j.facts.Branches, branch, j.facts.Survivor.Branch)
 		if !known {
@@ -89,24 +87,6 @@ func (j *judge) measure() {
 	if !r.WAL.MaxKnown {
 		r.WAL.Max = 0
 	}
-}
-
-// lastAckBefore is the last ack on a branch, or the one before the first
-// outage that began at or after the given ack, whichever is earlier.
-func (j *judge) lastAckBefore(branch pg.BranchID, first time.Time, outages []Outage) time.Time {
-	last := j.lastAck[branch]
-	for _, o := range outages {
-		if !o.From.Before(first) {
-			if o.From.Before(last) {
-				last = o.From
-			}
-			break
-		}
-	}
-	if last.Before(first) {
-		return first
-	}
-	return last
 }
 
 // leaves gives the first byte of branch of that branch on does not share. The

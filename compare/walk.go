@@ -16,7 +16,9 @@ type sight struct {
 	account Account
 	entry   txn.Entry // zero where there is none
 	ackedAt time.Time
-	branch  pg.BranchID
+	// sharedAt is ackedAt by the clock that all drivers are set against.
+	sharedAt time.Time
+	branch   pg.BranchID
 	// min and max bound the commit record by what the client was told; 0
 	// unknown.
 	min, max pg.LSN
@@ -133,7 +135,7 @@ func (w *walk) entry(a txn.Attempt, e txn.Entry) error {
 		s.branch, s.min, start = w.branch, w.lower, w.start
 	}
 	if s.isAck() {
-		s.ackedAt = w.book.zero.Add(e.End())
+		s.ackedAt, s.sharedAt = w.book.zero.Add(e.End()), w.book.shared.Add(e.End())
 		s.max = w.bounds.after(lineKey{w.book.driver, s.branch, start}, e.End())
 	}
 	for _, op := range a.Ops {

@@ -127,7 +127,7 @@ func survivor(ctx context.Context, e *run.Evidence, s *node.Snapshot, f *compare
 		return nil
 	}
 	v := e.Survivor()
-	f.Survivor = compare.Survivor{Branch: v.Branch, Name: v.Name(), Proven: true}
+	f.Survivor = compare.Survivor{Branch: v.Branch, Start: v.Identity.Start, Name: v.Name(), Proven: true}
 	if s == nil {
 		f.Survivor.Proven, f.Survivor.Why = false, "it could not be read"
 		return nil
