@@ -29,9 +29,9 @@ func selfTestCommand(logging *logFlags, judge plant.Judge, scenarios ...scenario
 		Long: `selftest makes short runs on servers of its own, one of each scenario of the demo.
 Then it plants faults in copies of their evidence: markers and rows taken away,
 altered, torn and brought back, captured changes removed, doubled and swapped,
-ledgers cut and damaged, forks moved, a second writable node. Each copy is judged,
-and what is found must be what was planted: nothing less, and nothing more. It
-also tells what the runs did not exercise.
+ledgers cut and damaged, forks moved, a second writable node, a slot that was lost
+or left a gap. Each copy is judged, and what is found must be what was planted:
+nothing less, and nothing more. It also tells what the runs did not exercise.
 
 Exit status: 0 all that was planted was found and nothing else, 1 anything was
 missed or added. Nothing is left running; the run directories stay.`,

@@ -25,7 +25,7 @@ func TestSelfTestOfAJudgeThatMisses(t *testing.T) {
 	cmd := selfTestCommand(&logFlags{format: "text", level: "info"}, blind, scenario.LossyFailover)
 	cmd.SetOut(&stdout)
 	cmd.SetErr(&stderr)
-	cmd.SetArgs([]string{"--rounds", "70", "--run-dir", t.TempDir()})
+	cmd.SetArgs([]string{"--rounds", "80", "--run-dir", t.TempDir()})
 	err := cmd.ExecuteContext(t.Context())
 	t.Log(stdout.String(), stderr.String())
 	if v, ok := errors.AsType[verdictError](err); !ok || v.verdict != compare.Breached {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/selftest/plant"
@@ -28,13 +29,14 @@ type bench struct {
 	judge  plant.Judge
 	report *Report
 	times  map[string]int
+	slots  slotTally
 }
 
 // Try plants and judges so many rounds. In each, one kind of fault is planted
 // alone, in its turn, and up to ten together in another run. Round n of a seed
 // plants the same faults in the same run each time.
 func Try(ctx context.Context, trials []*Trial, seed uint64, rounds int, judge plant.Judge) (*Report, error) {
-	b := &bench{judge: judge, report: &Report{Seed: seed, Rounds: rounds, Wrong: []Wrong{}}, times: map[string]int{}}
+	b := &bench{judge: judge, report: &Report{Seed: seed, Rounds: rounds, Wrong: []Wrong{}}, times: map[string]int{}, slots: newSlotTally()}
 	for _, t := range trials {
 		b.report.Runs = append(b.report.Runs, RunLine{
 			Name: t.Run, Scenario: string(t.Scenario), Attempts: t.Base.Result.Attempts.Sent, Verdict: t.Base.Result.Verdict.String(),
@@ -91,7 +93,7 @@ func (b *bench) together(t *Trial, seed uint64, round int) error {
 
 // planters are all that can be planted in a trial.
 func (b *bench) planters(t *Trial) []*plant.Planter {
-	return append(plant.Planters(), t.journalPlanters()...)
+	return slices.Concat(plant.Planters(), t.journalPlanters(), t.slotPlanters(b.slots))
 }
 
 // try judges one plot and counts what came of it.
@@ -127,6 +129,7 @@ func (b *bench) conclude(trials []*Trial) {
 		}
 		r.Classes = append(r.Classes, line)
 	}
+	r.Classes = append(r.Classes, b.slots.lines()...)
 	for _, pl := range b.planters(trials[0]) {
 		r.Faults = append(r.Faults, FaultLine{pl.Name, b.times[pl.Name]})
 	}

@@ -29,7 +29,7 @@ func TestRealRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("the judge", func(t *testing.T) {
-		r, err := selftest.Try(t.Context(), trials, 1, 70, compare.Judge)
+		r, err := selftest.Try(t.Context(), trials, 1, 80, compare.Judge)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestRealRuns(t *testing.T) {
 		"content": content,
 	} {
 		t.Run("a judge that is wrong: "+name, func(t *testing.T) {
-			r, err := selftest.Try(t.Context(), trials, 1, 70, judge)
+			r, err := selftest.Try(t.Context(), trials, 1, 80, judge)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -217,13 +217,25 @@ func (s *slotVerdict) facts() compare.SlotFacts {
 	}
 	first, also := slots.Weigh(s.verdicts...)
 	said := fmt.Sprintf("%s on %s is %s, %s", s.name, s.node, first, s.why[first])
-	switch {
-	case first > slots.Ahead:
-		return compare.SlotFacts{Fate: compare.SlotBroken, Why: said}
-	case first == slots.NotChecked || slices.Contains(also, slots.NotChecked):
+	switch fate := SlotFate(first, also); fate {
+	case compare.SlotBroken:
+		return compare.SlotFacts{Fate: fate, Why: said}
+	case compare.SlotUnproven:
 		return compare.SlotFacts{Why: s.why[slots.NotChecked]}
 	default:
-		return compare.SlotFacts{Fate: compare.SlotKept}
+		return compare.SlotFacts{Fate: fate}
+	}
+}
+
+// SlotFate is what the verdicts on a slot mean for the promise of the stream.
+func SlotFate(first slots.Verdict, also []slots.Verdict) compare.SlotFate {
+	switch {
+	case first > slots.Ahead:
+		return compare.SlotBroken
+	case first == slots.NotChecked || slices.Contains(also, slots.NotChecked):
+		return compare.SlotUnproven
+	default:
+		return compare.SlotKept
 	}
 }
 

@@ -2,6 +2,7 @@ package plant
 
 import (
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
@@ -100,12 +101,19 @@ func loseFromBoth(p *Plot) bool {
 	return true
 }
 
-// forget takes an attempt out of the stream.
+// forget takes an attempt out of the stream, with what of it came again: the
+// deliveries of one record end at one position.
 func (p *Plot) forget(id txn.ID) {
 	var rest []txn.Commit
+	ends := map[pg.LSN]bool{}
 	for _, c := range p.Stream[id.Worker] {
-		if c.Seq != id.Seq {
+		switch {
+		case c.Seq != id.Seq:
 			rest = append(rest, c)
+		case ends[c.End]:
+			p.repeats--
+		default:
+			ends[c.End] = true
 		}
 	}
 	p.Stream[id.Worker] = rest

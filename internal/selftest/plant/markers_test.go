@@ -1,12 +1,43 @@
 package plant_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/selftest/plant"
+	"github.com/pgrpo/pgrpo/internal/txn"
 )
+
+// In a run that has deliveries of its own that came again, each planter that takes a
+// transaction out of the stream takes its repetition along.
+func TestForgottenRepetitions(t *testing.T) {
+	e := failover(1, 20)
+	for w, commits := range e.Stream {
+		var twice []txn.Commit
+		for _, c := range commits {
+			twice = append(twice, c, c)
+		}
+		e.Stream[w] = twice
+	}
+	b := newBase(t, e)
+	for _, pl := range plant.Planters() {
+		for seed := range uint64(5) {
+			p, ok := b.Alone(pl, seed)
+			if !ok {
+				continue
+			}
+			o, err := p.Try(compare.Judge)
+			if errors.Is(err, plant.ErrUnsure) {
+				continue
+			}
+			if err != nil || len(o.Wrong) > 0 {
+				t.Errorf("%s, seed %d: %v, %q", pl.Name, seed, err, o.Wrong)
+			}
+		}
+	}
+}
 
 // A marker of another checksum that the stream did not show must be found where
 // all content is read, and a judge that does not look at markers is found out.

@@ -32,14 +32,17 @@ type Plot struct {
 	// strange counts the markers and rows that a missing or unfinished account
 	// may explain.
 	strange, strangeRows int64
-	// repeats counts the commits that are in the stream twice.
+	// repeats counts the commits that are in the stream once more, less those
+	// of the base that were taken out.
 	repeats int64
 	// doubts are what keeps the run from being met, beyond its findings.
 	doubts []string
 	// stopped says that judging cannot come to its end.
 	stopped bool
 	// moved says that a fork was moved; a second move might undo the first.
-	moved   bool
+	moved bool
+	// slotted says that something was said of the run's slot.
+	slotted bool
 	planted []*Planter
 	faults  []string
 
@@ -78,6 +81,16 @@ func (p *Plot) Chance() *rand.Rand { return p.chance }
 // Fault says that what a planter used went wrong by itself: the plot's outcome is
 // wrong then, whatever the judge says.
 func (p *Plot) Fault(what string) { p.faults = append(p.faults, what) }
+
+// Slot says what became of the run's slot, and asks that it survived; false where
+// that was said before.
+func (p *Plot) Slot(f compare.SlotFacts) bool {
+	if p.slotted {
+		return false
+	}
+	p.slotted, p.Facts.Slot, p.Case.Limits.CDC = true, f, new(int64)
+	return true
+}
 
 // promise notes a finding that must follow.
 func (p *Plot) promise(k Key) { p.want[k]++ }

@@ -183,13 +183,15 @@ func (p *Plot) verdict(want map[Key]int) compare.Verdict {
 			return compare.Breached
 		}
 	}
-	if p.stopped || !p.Facts.Survivor.Proven {
+	l, slot := &p.Case.Limits, p.Facts.Slot.Fate
+	switch {
+	case !p.Facts.Survivor.Proven:
 		return compare.Inconclusive
-	}
-	l := &p.Case.Limits
-	// The slots are not part of this evidence: the stream's promise is never
-	// proven kept.
-	if len(p.doubts) > 0 || l.CDC != nil || l.Diverged != nil && !p.complete() {
+	case l.CDC != nil && slot == compare.SlotBroken:
+		return compare.Breached
+	case p.stopped, len(p.doubts) > 0:
+		return compare.Inconclusive
+	case l.CDC != nil && (slot != compare.SlotKept || !p.complete()), l.Diverged != nil && !p.complete():
 		return compare.Inconclusive
 	}
 	return compare.Met
