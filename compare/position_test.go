@@ -1,6 +1,7 @@
 package compare_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/pgrpo/pgrpo/compare"
@@ -59,5 +60,21 @@ func TestTwoPositionsOrOne(t *testing.T) {
 		if res, _ := ev.judge(t, testCase()); res.Counts[compare.CaptureMismatch] != test.want {
 			t.Errorf("%s: %d mismatches, want %d", test.name, res.Counts[compare.CaptureMismatch], test.want)
 		}
+	}
+}
+
+// An attempt in doubt that turned out committed may have been committed long after
+// others were told where the log ended: nothing bounds it from above, so that it is
+// not known to lie before the stream began.
+func TestDoubtIsNotBoundedFromAbove(t *testing.T) {
+	ev := failover(func(ev *evidence) {
+		id, ops := ev.send(0, txn.Entry{LSN: ev.next(), Conn: before, Phase: txn.Sent})
+		ev.mark(id, ops)
+		ev.clock += 50 * ms
+		ev.keep(0, before)
+	}, nil)
+	ev.facts.Capture.Start = pg.Position{Branch: 1, LSN: fork}
+	if _, found := ev.judge(t, testCase()); !slices.Equal(namesOf(found), []string{"capture_gap 0/6"}) {
+		t.Errorf("found %v, want the one that never came", namesOf(found))
 	}
 }
