@@ -12,7 +12,8 @@ import (
 )
 
 // oracle judges by the words of the definitions, over all that is known at once
-// and with no care for speed. It shares no code with the judge.
+// and with no care for speed. It shares no code with the judge but the plan, by
+// which the writers send.
 type oracle struct {
 	c     compare.Case
 	ev    *evidence

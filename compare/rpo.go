@@ -37,7 +37,7 @@ func (j *judge) lose(s *sight, f Finding) {
 	j.lostAt(s)
 	for i := range s.commits {
 		c := &s.commits[i]
-		fork := j.fork(c.Branch)
+		fork := j.fork(j.facts.Branches.Owner(pg.Position{Branch: c.Branch, LSN: c.LSN}))
 		fork.most, fork.atMost = max(fork.most, c.End), max(fork.atMost, c.End)
 	}
 	if len(s.commits) > 0 {
