@@ -40,12 +40,12 @@ func (r Rule) Try(ctx context.Context, root string, limit time.Duration) Verdict
 	ctx, cancel := context.WithTimeout(ctx, limit+time.Minute)
 	defer cancel()
 	top, _, _ := strings.Cut(r.Test, "/")
-	c := exec.CommandContext(ctx, "go", "test", "-buildvcs=false", "-vet=off", "-count=1", "-overlay", overlay, "-timeout", limit.String(),
+	c := exec.CommandContext(ctx, "go", "test", "-buildvcs=false", "-vet=off", "-count=1", "-failfast", "-overlay", overlay, "-timeout", limit.String(),
 		"-run", "^"+strings.ReplaceAll(r.Test, "/", "$/^")+"$", "-v", r.Package)
 	c.Dir = root
 	// A property that fails does so each time, at once, and leaves no file behind. It
 	// is tried so often that what its generators draw first makes no difference.
-	c.Env = append(os.Environ(), "RAPID_SEED=1", "RAPID_CHECKS=1000", "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1ms")
+	c.Env = append(os.Environ(), "RAPID_SEED=1", "RAPID_CHECKS=500", "RAPID_NOFAILFILE=true", "RAPID_SHRINKTIME=1ms")
 	c.WaitDelay = 10 * time.Second
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
