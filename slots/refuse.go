@@ -16,6 +16,15 @@ func (n Node) tooOld() error {
 	return trouble.Refuse("%s runs PostgreSQL %d; 13 or newer is needed", n.Name, n.Version/10000)
 }
 
+// stranger is an error for a node of another cluster than that one; nothing is said
+// where the cluster of either is not known.
+func (n Node) stranger(to Node) error {
+	if n.System == 0 || to.System == 0 || n.System == to.System {
+		return nil
+	}
+	return trouble.Refuse("%s and %s are not of one cluster: their system identifiers are %s and %s", to.Name, n.Name, to.System, n.System)
+}
+
 // Refuse is the reason for which nothing can be said of these nodes at all, of
 // kind trouble: a version that is too old, two clusters, nobody who answers.
 func (s Snapshot) Refuse() error {
@@ -24,12 +33,11 @@ func (s Snapshot) Refuse() error {
 		if err := n.tooOld(); err != nil {
 			return err
 		}
-		switch {
-		case n.System == 0:
-		case system.System == 0:
+		if err := n.stranger(system); err != nil {
+			return err
+		}
+		if system.System == 0 {
 			system = n
-		case n.System != system.System:
-			return trouble.Refuse("%s and %s are not of one cluster: their system identifiers are %s and %s", system.Name, n.Name, system.System, n.System)
 		}
 	}
 	if s.Reached() {

@@ -52,7 +52,7 @@ func look(ctx context.Context, host node.Target) Node {
 	defer cancel()
 	n := Node{Name: nameOf(host), Role: RoleUnreachable}
 	host = host.WithTimeout(connectTime).WithoutCancel()
-	if err := n.ask(ctx, host); err != nil {
+	if _, err := n.ask(ctx, host); err != nil {
 		n.Role, n.Err = RoleUnreachable, oneLine(err)
 		return n
 	}
@@ -67,32 +67,32 @@ func look(ctx context.Context, host node.Target) Node {
 	return n
 }
 
-// ask asks what SQL shows.
-func (n *Node) ask(ctx context.Context, host node.Target) error {
+// ask asks what SQL shows, and returns who answered.
+func (n *Node) ask(ctx context.Context, host node.Target) (node.Identity, error) {
 	conn, err := node.Connect(ctx, host, "pgrpo/slots")
 	if err != nil {
-		return err
+		return node.Identity{}, err
 	}
 	defer node.Close(conn)
 	id, err := node.Identify(ctx, conn)
 	if err != nil {
-		return err
+		return node.Identity{}, err
 	}
 	n.Version, n.System, n.Timeline, n.Started = id.VersionNum, id.System, id.Timeline, id.Start
 	if err := n.tooOld(); err != nil {
-		return err
+		return node.Identity{}, err
 	}
 	view, err := node.ReadSlots(ctx, conn, id)
 	if err != nil {
-		return err
+		return node.Identity{}, err
 	}
 	n.Role = RolePrimary
 	if id.InRecovery {
 		n.Role = RoleStandby
 	}
 	n.Slots, n.Settings, n.Syncing, n.Unseen = view.Slots, view.Settings, view.Syncing, view.Unseen
-	n.End, n.Replayed = view.End, view.Replayed
-	return nil
+	n.End, n.Replayed, n.StatsReset = view.End, view.Replayed, view.StatsReset
+	return id, nil
 }
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

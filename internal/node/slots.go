@@ -30,6 +30,9 @@ type SlotView struct {
 	// received on a standby. Replayed is how far a standby shows; 0 on a primary.
 	// Both were read after the slots.
 	End, Replayed pg.LSN
+	// StatsReset is since when the server has its statistics, in microseconds since
+	// 1970: a crash of any of its processes loses them.
+	StatsReset int64
 	// Unseen is what the role may not see, in words, with the right that shows it.
 	Unseen []string
 }
@@ -37,6 +40,15 @@ type SlotView struct {
 const slotSettingsSQL = `select name, current_setting(name) from pg_settings where name in (
  'wal_level', 'max_replication_slots', 'max_slot_wal_keep_size', 'idle_replication_slot_timeout', 'sync_replication_slots',
  'hot_standby_feedback', 'primary_slot_name', 'primary_conninfo', 'synchronized_standby_slots')`
+
+// slotStatsSince is the first version with pg_stat_replication_slots.
+const slotStatsSince = 140000
+
+const (
+	plainSlotsSQL = "select to_jsonb(s) from pg_replication_slots s order by s.slot_name"
+	slotsSQL      = `select to_jsonb(s) || jsonb_build_object('total_txns', t.total_txns, 'stats_reset', t.stats_reset)
+ from pg_replication_slots s left join pg_stat_replication_slots t on t.slot_name = s.slot_name order by s.slot_name`
+)
 
 // ReadSlots asks a server for its slots. Nothing that it asks for needs a right;
 // what a right would have shown is named in Unseen.
@@ -50,7 +62,11 @@ func ReadSlots(ctx context.Context, conn *pgconn.PgConn, id Identity) (SlotView,
 
 func readSlots(ctx context.Context, conn *pgconn.PgConn, id Identity) (SlotView, error) {
 	v := SlotView{Settings: make(map[string]string)}
-	rows, err := query(ctx, conn, "select to_jsonb(s) from pg_replication_slots s order by slot_name")
+	sql := slotsSQL
+	if id.VersionNum < slotStatsSince {
+		sql = plainSlotsSQL
+	}
+	rows, err := query(ctx, conn, sql)
 	if err != nil {
 		return v, err
 	}
@@ -66,12 +82,14 @@ func readSlots(ctx context.Context, conn *pgconn.PgConn, id Identity) (SlotView,
 	r, err := one(ctx, conn, `select case when pg_is_in_recovery() then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn())
   else pg_current_wal_flush_lsn() end,
  case when pg_is_in_recovery() then pg_last_wal_replay_lsn() end,
+ (select (extract(epoch from stats_reset) * 1000000)::bigint from pg_stat_bgwriter),
  pg_has_role(current_user, 'pg_read_all_stats', 'usage'),
  exists (select from pg_stat_activity where backend_type = 'slotsync worker')`)
 	if err != nil {
 		return v, err
 	}
 	v.End, v.Replayed = r.lsn(), r.lsn()
+	v.StatsReset = r.number()
 	seesWorkers := r.truth()
 	v.Syncing = r.truth()
 	if r.err != nil {

@@ -8,12 +8,14 @@ import "time"
 type Slot struct {
 	Name string `json:"slot_name"`
 	// Plugin and Database are empty for a physical slot.
-	Plugin    string `json:"plugin,omitempty"`
-	Type      string `json:"slot_type"` // logical or physical
-	Database  string `json:"database,omitempty"`
-	Temporary bool   `json:"temporary"`
-	Active    bool   `json:"active"`
-	ActivePid int32  `json:"active_pid,omitzero"`
+	Plugin   string `json:"plugin,omitempty"`
+	Type     string `json:"slot_type"` // logical or physical
+	Database string `json:"database,omitempty"`
+	// DatabaseOID stays when the database is renamed.
+	DatabaseOID uint32 `json:"datoid,omitzero"`
+	Temporary   bool   `json:"temporary"`
+	Active      bool   `json:"active"`
+	ActivePid   int32  `json:"active_pid,omitzero"`
 	// CatalogXmin is the oldest transaction whose effect on the catalogs is kept.
 	CatalogXmin Xid `json:"catalog_xmin,string,omitzero"`
 	// Restart is from where WAL is kept, and Confirmed the least start of a commit
@@ -37,6 +39,11 @@ type Slot struct {
 	// Failover and Synced are from 17 on. Synced says nothing on a primary.
 	Failover bool `json:"failover,omitempty"`
 	Synced   bool `json:"synced,omitempty"`
+	// TotalTxns is how many transactions were decoded from the slot since it was
+	// made, since StatsReset or since the server last lost its statistics; nil
+	// before 14. Both are of pg_stat_replication_slots.
+	TotalTxns  *int64    `json:"total_txns,omitempty"`
+	StatsReset time.Time `json:"stats_reset,omitzero"`
 }
 
 // Logical tells a logical slot from a physical one.
