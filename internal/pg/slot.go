@@ -12,7 +12,7 @@ type Slot struct {
 	Type     string `json:"slot_type"` // logical or physical
 	Database string `json:"database,omitempty"`
 	// DatabaseOID stays when the database is renamed.
-	DatabaseOID uint32 `json:"datoid,omitzero"`
+	DatabaseOID uint32 `json:"datoid,string,omitzero"`
 	Temporary   bool   `json:"temporary"`
 	Active      bool   `json:"active"`
 	ActivePid   int32  `json:"active_pid,omitzero"`
