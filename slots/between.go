@@ -49,7 +49,7 @@ func First(now Node) []Change {
 
 func orUnknown(t pg.Timeline) string {
 	if t == 0 {
-		return "unknown"
+		return "(unknown)"
 	}
 	return fmt.Sprint(t)
 }
@@ -57,7 +57,13 @@ func orUnknown(t pg.Timeline) string {
 func described(s pg.Slot) string {
 	text := kind(s)
 	if s.Logical() {
-		text += fmt.Sprintf(" in %s, confirmed up to %s", s.Database, s.Confirmed)
+		text += " in " + s.Database
+	}
+	switch {
+	case s.Confirmed != 0:
+		text += fmt.Sprintf(", confirmed up to %s", s.Confirmed)
+	case s.Logical():
+		text += ", not consistent yet"
 	}
 	if s.Temporary {
 		text += ", temporary"
@@ -102,18 +108,14 @@ func (d *differ) node() {
 	if b.Started != n.Started {
 		d.say(nil, nil, Restarted, Note, "another server process answers")
 	}
-	onto := ""
-	moved := b.Timeline != n.Timeline && b.Timeline != 0 && n.Timeline != 0
-	if moved {
-		onto = fmt.Sprintf(", on timeline %d, and was on %d", n.Timeline, b.Timeline)
-	}
+	on := fmt.Sprintf("on timeline %s, and was on %s", orUnknown(n.Timeline), orUnknown(b.Timeline))
 	switch {
 	case d.promoted():
-		d.say(nil, nil, Promoted, Note, "it takes writes now%s", onto)
+		d.say(nil, nil, Promoted, Note, "it takes writes now, %s", on)
 	case d.demoted():
-		d.say(nil, nil, Demoted, Note, "it is a standby now%s", onto)
-	case moved:
-		d.say(nil, nil, Moved, Note, "it is on timeline %d, and was on %d", n.Timeline, b.Timeline)
+		d.say(nil, nil, Demoted, Note, "it is a standby now, %s", on)
+	case b.Timeline != n.Timeline && b.Timeline != 0 && n.Timeline != 0:
+		d.say(nil, nil, Moved, Note, "it is %s", on)
 	}
 }
 

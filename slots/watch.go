@@ -35,7 +35,12 @@ type Vigil struct {
 // reached at first are errors of kind trouble.
 func Watch(ctx context.Context, w Vigil) (Answer, error) {
 	watcher := NewWatcher(namesOf(w.Hosts)...)
-	group, ctx := errgroup.WithContext(ctx)
+	// A look that ran into the end of the watch would pass for a node that is away:
+	// it has no deadline but its own, and is broken off.
+	going, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	defer context.AfterFunc(ctx, end)()
+	group, ctx := errgroup.WithContext(going)
 	looks := make(chan Node)
 	for _, h := range w.Hosts {
 		group.Go(func() error { return stare(ctx, h, w.Every, looks) })
@@ -120,7 +125,7 @@ func glance(ctx context.Context, host node.Target) Node {
 		return Node{Name: n.Name, Role: RoleUnreachable, Err: "a pooler answers, behind which servers change: name the nodes themselves"}
 	}
 	if n.Timeline == 0 {
-		n.Unseen = append(n.Unseen, "its timeline: grant pg_read_all_stats")
+		n.Unseen = append(n.Unseen, "its timeline: its WAL receiver does not run, or grant pg_read_all_stats")
 	}
 	return n
 }

@@ -99,7 +99,12 @@ func (w *Watcher) again(s *sight, now Node, consumers map[string]pg.LSN) []Chang
 		all = append(all, c)
 	}
 	promoted := s.last.Role == RoleStandby && now.Role == RolePrimary
+	known := s.last.Timeline
 	s.last, s.away = now, false
+	if now.Timeline == 0 {
+		// A standby without a receiver shows none.
+		s.last.Timeline = known
+	}
 	if promoted {
 		all = append(all, w.missing(s)...)
 	}

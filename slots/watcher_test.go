@@ -80,6 +80,20 @@ func TestWatcher(t *testing.T) {
 	}
 }
 
+// A timeline that a standby does not show is the one that it was on.
+func TestWatcherRemembersTheTimeline(t *testing.T) {
+	w := NewWatcher("q")
+	var all []Change
+	for _, tl := range []pg.Timeline{1, 0, 2} {
+		n := as("q", RoleStandby)
+		n.Timeline = tl
+		all = append(all, w.Step(time.Time{}, n, nil)...)
+	}
+	if got := told(all); got != "watching note, timeline note" {
+		t.Error(got)
+	}
+}
+
 func TestWatcherRefuses(t *testing.T) {
 	w := NewWatcher("p", "q")
 	w.Step(time.Time{}, away("p"), nil)

@@ -18,7 +18,7 @@ func slotsCommand() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(slotsListCommand(), slotsCheckCommand(), decodeCommand())
+	cmd.AddCommand(slotsListCommand(), slotsCheckCommand(), slotsWatchCommand(), decodeCommand())
 	return cmd
 }
 
