@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -198,8 +199,8 @@ func TestFrameAfterLongDamage(t *testing.T) {
 }
 
 func TestWhatIsNoJournal(t *testing.T) {
-	newer := append([]byte(magic), 2, 0, 0, 0)
-	for name, b := range map[string][]byte{"text": []byte("hello"), "a newer version": newer, "zeros": make([]byte, 100)} {
+	newer, none := append([]byte(magic), 3, 0, 0, 0), append([]byte(magic), 0, 0, 0, 0)
+	for name, b := range map[string][]byte{"text": []byte("hello"), "a newer version": newer, "no version": none, "zeros": make([]byte, 100)} {
 		path := filepath.Join(t.TempDir(), "j")
 		must(t, os.WriteFile(path, b, 0o600))
 		if r, err := Open(path); err == nil {
@@ -219,5 +220,39 @@ func TestFormIsPinned(t *testing.T) {
 	want = binary.LittleEndian.AppendUint32(want, crc32.Checksum(want[4:], crc32.MakeTable(crc32.Castagnoli)))
 	if !bytes.Equal(got, want) {
 		t.Errorf("% x, want % x", got, want)
+	}
+}
+
+// A journal of the first version is read as it was.
+func TestFirstVersionIsRead(t *testing.T) {
+	entry := entryOf(5, 1)
+	b := appendHeader(le.AppendUint32([]byte(magic), 1), head)
+	b = appendReserve(b, 5, 1024)
+	b = appendEntries(b, 5, 1, entry.Append(nil))
+	b = appendClosed(b, []txn.Reserve{{Worker: 5, Upto: 1024, Used: 1}})
+	got, err := readAll(t, b, 0)
+	must(t, err)
+	if !got.headed || len(got.frames) != 3 || len(got.holes) != 0 || got.torn {
+		t.Errorf("%+v", got)
+	}
+}
+
+// What the repo could not take is not kept: it would hold up all that follows.
+func TestEventsARepoCannotTake(t *testing.T) {
+	long := []byte(`"` + strings.Repeat("x", mostPayload) + `"`)
+	for name, body := range map[string][]byte{"nothing": nil, "no JSON": []byte("{"), "a NUL": []byte(`"\u0000"`), "no text": []byte("\"\xff\""), "too long": long} {
+		before := []byte("before")
+		if b, err := appendEvent(before, txn.Event{Kind: "k", Body: body}); err == nil || string(b) != "before" {
+			t.Errorf("an event with %s is kept", name)
+		}
+		if b, err := appendSlot(before, txn.SlotLook{Node: "n", Name: "s", Body: body}); err == nil || string(b) != "before" {
+			t.Errorf("a slot with %s is kept", name)
+		}
+	}
+	if _, err := appendSlot(nil, txn.SlotLook{Node: "\xff", Name: "s", Body: []byte("{}")}); err == nil {
+		t.Error("a node whose name is no text is kept")
+	}
+	if _, err := appendEvent(nil, txn.Event{Kind: "\x00", Body: []byte("{}")}); err == nil {
+		t.Error("an event whose kind is no text is kept")
 	}
 }

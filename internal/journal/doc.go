@@ -1,6 +1,7 @@
 // Package journal keeps on local disk what one process learned: the ledger of
-// its attempts, and its connections, probes, stalls and sentinels. It is the one
-// home of these events; the repo holds a copy.
+// its attempts, and its connections, probes, stalls and sentinels, and what it saw
+// happen to the nodes and their slots. It is the one home of these events; the repo
+// holds a copy.
 //
 // A journal is written by one goroutine, is created anew for each process, and
 // is never opened for writing again. Its promise: a seq is used only after a
@@ -16,7 +17,7 @@
 //
 //	offset
 //	     0  +-------------------------+---------+
-//	        | "pgrpo ledger"       12 | version |  version: uint32, 1
+//	        | "pgrpo ledger"       12 | version |  version: uint32, 2
 //	    16  +-------------------------+---------+
 //	        | frame: header                     |
 //	        +-----------------------------------+
@@ -52,6 +53,10 @@
 //	6 stall       from i64, to i64, cause str
 //	7 sentinel    number i32, nonce 16 bytes
 //	8 closed      for each worker: worker i32, upto i64, used i64
+//	9 event       at i64, kind str, then the body to the end; since version 2
+//	10 slot       at i64, node str, name str, then the body to the end; since version 2
+//
+// Version 1 has neither event nor slot, and is the same otherwise.
 //
 // Of each worker the entries frames follow one another without a gap, from seq 1;
 // an entry follows the reservation that covers it and the connection it names.

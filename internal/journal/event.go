@@ -61,6 +61,18 @@ func (j *Journal) Stall(s txn.Stall) {
 	_ = j.queue(func(b []byte) ([]byte, error) { return appendStall(b, s), nil })
 }
 
+// Event keeps something that the driver saw happen to the cluster. With an error,
+// after Close or a failure, it is not kept.
+func (j *Journal) Event(e txn.Event) error {
+	return j.queue(func(b []byte) ([]byte, error) { return appendEvent(b, e) })
+}
+
+// Slot keeps a look at a replication slot. With an error, after Close or a failure,
+// it is not kept.
+func (j *Journal) Slot(s txn.SlotLook) error {
+	return j.queue(func(b []byte) ([]byte, error) { return appendSlot(b, s) })
+}
+
 // Sentinel keeps an end transaction. It is durable when Sentinel returns.
 func (j *Journal) Sentinel(ctx context.Context, s txn.Sentinel) error {
 	if err := j.queue(func(b []byte) ([]byte, error) { return appendSentinel(b, s), nil }); err != nil {

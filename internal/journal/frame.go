@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	magic    = "pgrpo ledger"
-	version  = 1
+	magic   = "pgrpo ledger"
+	version = 2
+	// oldest is the first version, which is still read.
+	oldest   = 1
 	preamble = len(magic) + 4
 	mark     = "\xF1pj\x8E"
 	// frameHead is the size of what comes before a payload, frameOver that
@@ -34,6 +36,8 @@ const (
 	kindStall
 	kindSentinel
 	kindClosed
+	kindEvent
+	kindSlot
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -46,7 +50,7 @@ type Frame struct {
 }
 
 // Body is what a frame says: one of [Reserve], [Entries], [Connection], [Probe],
-// [Stall], [Sentinel] and [Closed].
+// [Stall], [Sentinel], [Event], [Slot] and [Closed].
 type Body interface{ body() }
 
 // Reserve tells that the worker's seqs up to and with Upto may be in use.
@@ -75,6 +79,12 @@ type Stall struct{ txn.Stall }
 // Sentinel is one end transaction, announced before it was sent.
 type Sentinel struct{ txn.Sentinel }
 
+// Event is something that the driver saw happen to the cluster.
+type Event struct{ txn.Event }
+
+// Slot is a replication slot as the driver saw it.
+type Slot struct{ txn.SlotLook }
+
 // Closed is the end of a journal that was closed in order. Used has one record
 // for each worker, with its last reserved and last taken seq.
 type Closed struct{ Used []txn.Reserve }
@@ -85,6 +95,8 @@ func (Connection) body() {}
 func (Probe) body()      {}
 func (Stall) body()      {}
 func (Sentinel) body()   {}
+func (Event) body()      {}
+func (Slot) body()       {}
 func (Closed) body()     {}
 
 // Len is the number of entries.
@@ -158,6 +170,10 @@ func decode(k kind, payload []byte, driver txn.Driver) (Body, error) {
 		s := txn.Sentinel{Number: int32(c.u32())}
 		copy(s.Nonce[:], c.take(len(s.Nonce)))
 		body = Sentinel{s}
+	case kindEvent:
+		body = Event{txn.Event{At: c.duration(), Kind: c.text(), Body: c.own()}}
+	case kindSlot:
+		body = Slot{txn.SlotLook{At: c.duration(), Node: c.text(), Name: c.text(), Body: c.own()}}
 	case kindClosed:
 		body = c.closed(driver)
 	default:

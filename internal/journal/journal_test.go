@@ -58,6 +58,8 @@ var (
 	probe    = txn.Probe{At: 5, Took: 6, Worker: 1, Fault: txn.Refused, State: txn.StateOf("57P03")}
 	stall    = txn.Stall{From: 7, To: 8, Cause: "disk"}
 	sentinel = txn.Sentinel{Number: 1, Nonce: [16]byte{1, 2, 3}}
+	event    = txn.Event{At: 9, Kind: "watch_vanished", Body: []byte(`{"slot": "s"}`)}
+	look     = txn.SlotLook{At: 10, Node: "127.0.0.1:5432", Name: "s", Body: []byte(`{"active": true}`)}
 )
 
 // written makes a small journal with every kind of frame.
@@ -77,6 +79,8 @@ func written(t testing.TB) string {
 	must(t, j.Sync(t.Context()))
 	j.Probe(probe)
 	j.Stall(stall)
+	must(t, j.Event(event))
+	must(t, j.Slot(look))
 	must(t, j.Sentinel(t.Context(), sentinel))
 	put(t, b, 2)
 	must(t, j.Sync(t.Context()))
@@ -200,7 +204,7 @@ func TestWhatWasWrittenIsRead(t *testing.T) {
 	numbered.Number, numbered.Observer = 1, 2
 	if d := cmp.Diff([]Body{
 		Connection{numbered}, Reserve{0, 1024}, Reserve{5, 1024},
-		Probe{probe}, Stall{stall}, Sentinel{sentinel},
+		Probe{probe}, Stall{stall}, Event{event}, Slot{look}, Sentinel{sentinel},
 		Closed{[]txn.Reserve{{Worker: 0, Driver: 2, Upto: 1024, Used: 6, Closed: true}, {Worker: 5, Driver: 2, Upto: 1024, Used: 4, Closed: true}}},
 	}, rest); d != "" {
 		t.Error(d)

@@ -1,9 +1,13 @@
 package journal
 
 import (
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/txn"
@@ -80,10 +84,7 @@ func appendConnection(dst []byte, c txn.Connection) ([]byte, error) {
 		}
 		b = appendText(b, s.Reason)
 	}
-	if n := len(b) - start - frameHead; n > mostPayload {
-		return dst, fmt.Errorf("keep connection %d: %d bytes", c.Number, n)
-	}
-	return end(b, start), nil
+	return endWhole(dst, b, start, fmt.Sprintf("connection %d", c.Number))
 }
 
 func appendProbe(dst []byte, p txn.Probe) []byte {
@@ -103,6 +104,42 @@ func appendStall(dst []byte, s txn.Stall) []byte {
 	dst = le.AppendUint64(dst, uint64(s.From))
 	dst = le.AppendUint64(dst, uint64(s.To))
 	return end(appendText(dst, s.Cause), start)
+}
+
+// storable tells whether the repo can take a body: a frame that it cannot take would
+// keep all that follows from it.
+func storable(body []byte) bool {
+	return json.Valid(body) && utf8.Valid(body) && !bytes.Contains(body, []byte(`\u0000`))
+}
+
+func storableText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
+
+// appendEvent fails where the event cannot be kept whole.
+func appendEvent(dst []byte, e txn.Event) ([]byte, error) {
+	if !storable(e.Body) || !storableText(e.Kind) {
+		return dst, fmt.Errorf("keep event %q: it is no JSON that a repo takes", e.Kind)
+	}
+	start := len(dst)
+	b := le.AppendUint64(begin(dst, kindEvent), uint64(e.At))
+	return endWhole(dst, append(appendText(b, e.Kind), e.Body...), start, "event "+e.Kind)
+}
+
+// appendSlot fails where the look cannot be kept whole.
+func appendSlot(dst []byte, s txn.SlotLook) ([]byte, error) {
+	if !storable(s.Body) || !storableText(s.Node) || !storableText(s.Name) {
+		return dst, fmt.Errorf("keep slot %q of %q: it is no JSON that a repo takes", s.Name, s.Node)
+	}
+	start := len(dst)
+	b := le.AppendUint64(begin(dst, kindSlot), uint64(s.At))
+	return endWhole(dst, append(appendText(appendText(b, s.Node), s.Name), s.Body...), start, "slot "+s.Name)
+}
+
+// endWhole completes the frame that b has after dst, which began at start.
+func endWhole(dst, b []byte, start int, what string) ([]byte, error) {
+	if n := len(b) - start - frameHead; n > mostPayload {
+		return dst, fmt.Errorf("keep %s: %d bytes", what, n)
+	}
+	return end(b, start), nil
 }
 
 func appendSentinel(dst []byte, s txn.Sentinel) []byte {
@@ -143,6 +180,7 @@ func (c *cursor) take(n int) []byte {
 }
 
 func (c *cursor) rest() []byte            { return c.take(len(c.b)) }
+func (c *cursor) own() []byte             { return bytes.Clone(c.rest()) }
 func (c *cursor) u8() uint8               { return c.take(1)[0] }
 func (c *cursor) u32() uint32             { return le.Uint32(c.take(4)) }
 func (c *cursor) u64() uint64             { return le.Uint64(c.take(8)) }

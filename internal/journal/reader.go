@@ -77,8 +77,8 @@ func (r *Reader) readHeader() error {
 		r.body = 0
 		return nil
 	}
-	if v := le.Uint32(b[len(magic):]); v != version {
-		return fmt.Errorf("version %d, this pgrpo reads version %d", v, version)
+	if v := le.Uint32(b[len(magic):]); v < oldest || v > version {
+		return fmt.Errorf("version %d, this pgrpo reads versions %d to %d", v, oldest, version)
 	}
 	k, payload, n, err := s.frame(r.body)
 	if err != nil {

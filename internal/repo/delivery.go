@@ -58,7 +58,7 @@ func (p *parcel) try(ctx context.Context) error {
 		}
 		for _, f := range p.records {
 			if f.End > shipped {
-				queueRecord(batch, run, driver, f.Body)
+				queueRecord(batch, p.Header, f.Body)
 			}
 		}
 		batch.Queue("update pgrpo.driver set shipped = greatest(shipped, $3) where run = $1 and driver = $2", run, driver, p.end)
@@ -132,7 +132,8 @@ func (p *parcel) marks(ctx context.Context, tx pgx.Tx) (map[txn.Worker]txn.Seq, 
 }
 
 // queueRecord adds what a frame other than entries says to the batch.
-func queueRecord(batch *pgx.Batch, run txn.Run, driver txn.Driver, body journal.Body) {
+func queueRecord(batch *pgx.Batch, h journal.Header, body journal.Body) {
+	run, driver := h.Run, h.Driver
 	switch b := body.(type) {
 	case journal.Reserve:
 		batch.Queue(`insert into pgrpo.worker as w (run, worker, driver, reserved) values ($1, $2, $3, $4)
@@ -144,6 +145,10 @@ func queueRecord(batch *pgx.Batch, run txn.Run, driver txn.Driver, body journal.
 		queueProbe(batch, run, driver, b.Probe)
 	case journal.Stall:
 		queueStall(batch, run, driver, b.Stall)
+	case journal.Event:
+		batch.Queue(insertEvent, run, h.Started.Add(b.At), b.Kind, orEmpty(b.Body))
+	case journal.Slot:
+		batch.Queue(insertSlot, run, h.Started.Add(b.At), b.Node, b.Name, orEmpty(b.Body))
 	case journal.Sentinel:
 		queueSentinel(batch, run, driver, b.Sentinel)
 	case journal.Closed:

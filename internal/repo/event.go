@@ -20,10 +20,12 @@ type Event struct {
 	Body json.RawMessage
 }
 
-// AddEvent stores an event.
+const insertEvent = "insert into pgrpo.event (run, at, kind, body) values ($1, $2, $3, $4)"
+
+// AddEvent stores an event of one who has no journal.
 func (r *Repo) AddEvent(ctx context.Context, run txn.Run, e Event) error {
 	_, err := r.exec(ctx, fmt.Sprintf("add event %s of run %d", e.Kind, run),
-		"insert into pgrpo.event (run, at, kind, body) values ($1, $2, $3, $4)", run, e.At, e.Kind, orEmpty(e.Body))
+		insertEvent, run, e.At, e.Kind, orEmpty(e.Body))
 	return err
 }
 

@@ -46,6 +46,8 @@ func everything(w txn.Worker) []journal.Body {
 		journal.Probe{Probe: txn.Probe{At: 5, Took: 6, Worker: w, Fault: txn.Refused}},
 		journal.Probe{Probe: txn.Probe{At: 5, Took: 6, Worker: w, Fault: txn.TooManyConnections, State: txn.StateOf("53300")}},
 		journal.Stall{Stall: txn.Stall{From: 7, To: 9, Cause: "fsync"}},
+		journal.Event{Event: txn.Event{At: 9, Kind: "watch_away", Body: []byte(`{}`)}},
+		journal.Slot{SlotLook: txn.SlotLook{At: 9, Node: "a:5432", Name: "s", Body: []byte(`{}`)}},
 		journal.Sentinel{Sentinel: txn.Sentinel{Number: 1, Nonce: [16]byte{1, 2, 3}}},
 		journal.Closed{Used: []txn.Reserve{{Worker: w, Driver: 1, Upto: 1024, Used: 3, Closed: true}}},
 	}
@@ -169,6 +171,8 @@ func TestShipWhileItIsWritten(t *testing.T) {
 	must(t, err)
 	d.Probe(txn.Probe{At: 5, Took: 6, Worker: 1, Fault: txn.TooManyConnections, State: txn.StateOf("53300")})
 	d.Stall(txn.Stall{From: 7, To: 9, Cause: "fsync"})
+	must(t, d.Event(txn.Event{At: time.Second, Kind: "watch_vanished", Body: []byte(`{"slot": "s"}`)}))
+	must(t, d.Slot(txn.SlotLook{At: 2 * time.Second, Node: "a:5432", Name: "s", Body: []byte(`{"active": true}`)}))
 	must(t, d.Sentinel(t.Context(), txn.Sentinel{Number: 1, Nonce: [16]byte{9}}))
 	d.put(t, 0, 4, 3000)
 	d.put(t, 1, 1, 5000)
@@ -205,6 +209,15 @@ func TestShipWhileItIsWritten(t *testing.T) {
 			if diff := cmp.Diff(txn.Probe{At: 5, Took: 6, Worker: 1, Fault: txn.TooManyConnections, State: txn.StateOf("53300")}, p); diff != "" {
 				t.Error(diff)
 			}
+		}
+		// The repo keeps microseconds.
+		at := d.Header().Started.Round(time.Microsecond)
+		near := cmp.Comparer(func(a, b time.Time) bool { return a.Sub(b).Abs() <= time.Microsecond })
+		if diff := cmp.Diff([]repo.Event{{At: at.Add(time.Second), Kind: "watch_vanished", Body: []byte(`{"slot": "s"}`)}}, gather(t, r.Events(t.Context(), run)), near); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff([]repo.SlotRow{{At: at.Add(2 * time.Second), Node: "a:5432", Name: "s", Body: []byte(`{"active": true}`)}}, gather(t, r.Slots(t.Context(), run)), near); diff != "" {
+			t.Error(diff)
 		}
 		sentinels, err := r.Sentinels(t.Context(), run)
 		must(t, err)

@@ -21,9 +21,11 @@ type SlotRow struct {
 	Body json.RawMessage
 }
 
-// AddSlots stores looks at slots, all or none.
+const insertSlot = "insert into pgrpo.slot (run, at, node, name, body) values ($1, $2, $3, $4, $5)"
+
+// AddSlots stores looks at slots of one who has no journal, all or none.
 func (r *Repo) AddSlots(ctx context.Context, run txn.Run, rows ...SlotRow) error {
-	return addAll(ctx, r, fmt.Sprintf("add slots of run %d", run), "insert into pgrpo.slot (run, at, node, name, body) values ($1, $2, $3, $4, $5)", rows,
+	return addAll(ctx, r, fmt.Sprintf("add slots of run %d", run), insertSlot, rows,
 		func(s SlotRow) []any { return []any{run, s.At, s.Node, s.Name, orEmpty(s.Body)} })
 }
 

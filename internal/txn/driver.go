@@ -44,6 +44,24 @@ type Stall struct {
 	Cause    string
 }
 
+// Event is something that a driver saw happen to the cluster. At counts from the
+// driver's start.
+type Event struct {
+	At   time.Duration
+	Kind string
+	// Body is a JSON value.
+	Body []byte
+}
+
+// SlotLook is a replication slot as a driver saw it. At counts from the driver's
+// start.
+type SlotLook struct {
+	At         time.Duration
+	Node, Name string
+	// Body is the slot's row as a JSON value.
+	Body []byte
+}
+
 // Sentinel is one announced end transaction.
 type Sentinel struct {
 	Number int32
