@@ -182,6 +182,8 @@ func (t *trial) finish(ctx context.Context, l *listener, problems []string) *Evi
 		BranchOf: func(txn.Driver, txn.Conn) pg.BranchID { return 0 },
 	}
 	defer func() { e.Capture = l.end() }()
+	// The end of the capture is nothing that befell the slot.
+	defer func() { e.problem("keep what was seen of the slots", t.watch.end()) }()
 	t.log.Info("asking the nodes which of them survived")
 	s, err := surveyLedger(ctx, t.repo, t.record.Run)
 	e.Account = s.account

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/pgrpo/pgrpo/capture"
+	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/repo"
 	"github.com/pgrpo/pgrpo/internal/txn"
 )
@@ -67,6 +68,15 @@ func (l *listener) look() {
 	if l.capture != nil {
 		l.capture.Look()
 	}
+}
+
+// confirmed is up to where the stream's reader has all durably, as it confirmed to the
+// server of the stream; 0 where it did not yet. It is there before the server has it.
+func (l *listener) confirmed() pg.LSN {
+	if l.capture == nil {
+		return 0
+	}
+	return l.capture.Counters().Confirmed()
 }
 
 // expect announces the end transaction that ends the stream.

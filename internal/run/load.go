@@ -23,6 +23,7 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 		return []string{err.Error()}
 	}
 	t.measureClock(ctx, j)
+	t.watch = t.watchSlots(context.WithoutCancel(ctx), j, capture)
 	counters := &live.Counters{}
 	var receipts *writer.Receipts
 	if c.RepoMode == SyncRepo {

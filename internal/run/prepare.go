@@ -35,6 +35,9 @@ type trial struct {
 	primary  node.Facts
 	// stream is where the logical stream is read.
 	stream node.Target
+	// watch is what watches the slots of the nodes; nil before the load, and in a later
+	// judgement.
+	watch *slotWatch
 	// made says that slot or publication may exist on the primary.
 	made bool
 }

@@ -45,7 +45,8 @@ func (s *slotVerdict) say(v slots.Verdict, why string) {
 // ownSlot judges the run's slot after capture has ended; nil where the run had
 // none, or no survivor is proven. Capture makes a slot that is gone, or that it
 // cannot read, again under its name: the slot on the survivor is another one then,
-// and what the gaps of the repo tell of the first is the verdict on it.
+// and what the gaps of the repo tell of the first is the verdict on it, with what was
+// seen of it while the run went on.
 func ownSlot(ctx context.Context, e *run.Evidence) (*slotVerdict, error) {
 	if e.NoSurvivor != nil {
 		return nil, nil
@@ -67,6 +68,11 @@ func ownSlot(ctx context.Context, e *run.Evidence) (*slotVerdict, error) {
 	for _, g := range gaps {
 		s.missed(g)
 	}
+	seen, err := e.Seen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.saw(bearing(seen, s.name, s.node))
 	s.look(ctx, e, progresses[at], gaps)
 	return s, nil
 }
