@@ -30,7 +30,8 @@ func (c *Counters) Received() pg.LSN { return pg.LSN(c.received.Load()) }
 // Durable is the end of the last transaction durable in the repo.
 func (c *Counters) Durable() pg.LSN { return pg.LSN(c.durable.Load()) }
 
-// Confirmed is the position last confirmed to the server.
+// Confirmed is the position last confirmed to the server; it is here before the
+// server has it.
 func (c *Counters) Confirmed() pg.LSN { return pg.LSN(c.confirmed.Load()) }
 
 // Lag is the time from the last commit's own time to its being durable, by the

@@ -120,12 +120,18 @@ func (d *differ) node() {
 }
 
 // harm is the weight of what makes a slot useless. A server that became a standby
-// has slots that nobody needs any more, and a temporary one is nobody's promise.
+// has slots that nobody needs any more.
 func (d *differ) harm(b pg.Slot) Weight {
-	if d.demoted() || b.Temporary {
+	if d.demoted() || !promises(b) {
 		return Note
 	}
 	return Bad
+}
+
+// promises tells whether a slot is there for good: a temporary one ends with its
+// session, and one that was never consistent is still being made.
+func promises(s pg.Slot) bool {
+	return !s.Temporary && (s.Confirmed != 0 || !s.Logical())
 }
 
 func (d *differ) vanished(b pg.Slot) {

@@ -60,6 +60,8 @@ func TestBetween(t *testing.T) {
 		"nothing":                                 {same, same, 0, ""},
 		"vanished":                                {same, gone, 0, "vanished bad"},
 		"vanished, was temporary":                 {temporary, gone, 0, "vanished note"},
+		"vanished while it was made":              {confirm(0), gone, 0, "vanished note"},
+		"a physical one vanished":                 {physical, gone, 0, "vanished bad"},
 		"vanished with its promotion":             {both(standby, temporary), gone, 0, "promoted note, vanished bad"},
 		"vanished from a standby":                 {standby, both(standby, gone), 0, "vanished bad"},
 		"vanished from a server that was demoted": {same, both(standby, gone), 0, "demoted note, vanished note"},

@@ -140,7 +140,7 @@ func (w *Watcher) missing(s *sight) []Change {
 	for _, b := range w.leader.Slots {
 		_, there := s.last.Slot(b.Name)
 		_, said := s.gone[b.Name]
-		if there || said || !b.Logical() || b.Temporary || isLost(b) {
+		if there || said || !b.Logical() || !promises(b) || isLost(b) {
 			continue
 		}
 		s.gone[b.Name] = b

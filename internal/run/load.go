@@ -22,8 +22,8 @@ func (t *trial) load(ctx context.Context, capture *listener) (problems []string)
 	if err != nil {
 		return []string{err.Error()}
 	}
-	t.measureClock(ctx, j)
 	t.watch = t.watchSlots(context.WithoutCancel(ctx), j, capture)
+	t.measureClock(ctx, j)
 	counters := &live.Counters{}
 	var receipts *writer.Receipts
 	if c.RepoMode == SyncRepo {

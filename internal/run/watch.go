@@ -36,8 +36,8 @@ type slotWatch struct {
 	log     *slog.Logger
 	stop    context.CancelFunc
 	done    chan struct{}
-	// unkept is the first reason why something that was seen is kept nowhere. It
-	// belongs to the watch's goroutine until done is closed.
+	// unkept is the first reason why something bad that was seen is kept nowhere: a
+	// judgement would miss it. It belongs to the watch's goroutine until done is closed.
 	unkept error
 }
 
@@ -106,7 +106,7 @@ func (w *slotWatch) keep(ctx context.Context, c slots.Change) {
 	w.log.Log(ctx, level, fmt.Sprintf("%s: %s: %s", where, c.Kind, c.Text))
 	if err := w.store(ctx, c); err != nil {
 		w.log.Debug("what was seen of a node is not kept", "error", err)
-		if w.unkept == nil {
+		if w.unkept == nil && c.Weight == slots.Bad {
 			w.unkept = err
 		}
 	}
@@ -143,8 +143,8 @@ func (w *slotWatch) store(ctx context.Context, c slots.Change) error {
 	return w.repo.AddSlots(ctx, w.run, repo.SlotRow{At: c.At, Node: c.Node, Name: c.Slot, Body: row})
 }
 
-// end ends the watch. The error is the first reason why something that was seen is
-// kept nowhere.
+// end ends the watch. The error is the first reason why something bad that was seen
+// is kept nowhere.
 func (w *slotWatch) end() error {
 	if w == nil {
 		return nil
