@@ -35,11 +35,8 @@ type Vigil struct {
 // reached at first are errors of kind trouble.
 func Watch(ctx context.Context, w Vigil) (Answer, error) {
 	watcher := NewWatcher(namesOf(w.Hosts)...)
-	// A look that ran into the end of the watch would pass for a node that is away:
-	// it has no deadline but its own, and is broken off.
-	going, end := context.WithCancel(context.WithoutCancel(ctx))
+	going, end := broken(ctx)
 	defer end()
-	defer context.AfterFunc(ctx, end)()
 	group, ctx := errgroup.WithContext(going)
 	looks := make(chan Node)
 	for _, h := range w.Hosts {
@@ -77,6 +74,14 @@ func Watch(ctx context.Context, w Vigil) (Answer, error) {
 	})
 	err := group.Wait()
 	return watcher.Answer(), err
+}
+
+// broken gives a context that is broken off when another one ends, and has no
+// deadline: a look that runs into one would pass for a node that is away.
+func broken(by context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(by))
+	stop := context.AfterFunc(by, cancel)
+	return ctx, func() { stop(); cancel() }
 }
 
 func namesOf(hosts []node.Target) []string {

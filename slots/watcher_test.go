@@ -1,6 +1,7 @@
 package slots
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"time"
@@ -120,5 +121,20 @@ func TestWatcherRefuses(t *testing.T) {
 	}
 	if !slices.Equal(w.weights, []Weight{Doubt, Note}) {
 		t.Errorf("weights %v", w.weights)
+	}
+}
+
+// The end of a watch breaks a look off, and is no deadline of it.
+func TestBroken(t *testing.T) {
+	by, end := context.WithTimeout(t.Context(), time.Hour)
+	ctx, cancel := broken(by)
+	defer cancel()
+	if _, has := ctx.Deadline(); has || ctx.Err() != nil {
+		t.Errorf("a deadline: %t; %v", has, ctx.Err())
+	}
+	end()
+	<-ctx.Done()
+	if ctx.Err() != context.Canceled {
+		t.Error(ctx.Err())
 	}
 }
