@@ -123,3 +123,32 @@ func crashes(t *testing.T, v *sandbox.Server) {
 		}
 	}
 }
+
+// A slot that nobody reads from goes down the ladder of wal_status.
+func TestBetweenTellsTheLadder(t *testing.T) {
+	t.Parallel()
+	v, err := sandboxtest.Open(t).Primary(t.Context(), "primary", map[string]string{"max_wal_size": "32MB", "min_wal_size": "32MB"})
+	check(t, err)
+	sql(t, v, "create table t (a int)")
+	create(t, v, "", "left")
+	status := func(want string) slots.Node {
+		t.Helper()
+		until(t, "its WAL is "+want, func() bool {
+			return value(t, v, "select wal_status from pg_replication_slots where slot_name = 'left'") == want
+		})
+		return survey(t, v).Nodes[0]
+	}
+	look := status("reserved")
+	step := func(to, want string, deeds ...string) {
+		t.Helper()
+		sql(t, v, deeds...)
+		next := status(to)
+		wantSeen(t, seen(t, look, next), map[string]string{"left": want})
+		look = next
+	}
+	const segment = "select pg_switch_wal()"
+	const row = "insert into t values (1)"
+	step("extended", "wal_status note", row, segment, row, segment, row, segment, row, segment, row, "checkpoint")
+	step("unreserved", "wal_status note", "alter system set max_wal_size = '1GB'", "alter system set max_slot_wal_keep_size = '16MB'", "select pg_reload_conf()")
+	step("lost", "lost bad", "checkpoint")
+}

@@ -87,5 +87,9 @@ func tellText(to io.Writer) func(slots.Change) error {
 // tellJSON prints a JSON value in a line, for programs.
 func tellJSON(to io.Writer) func(slots.Change) error {
 	out := json.NewEncoder(to)
-	return func(c slots.Change) error { return out.Encode(c) }
+	type line struct {
+		Schema int `json:"schema_version"`
+		slots.Change
+	}
+	return func(c slots.Change) error { return out.Encode(line{slots.Schema, c}) }
 }
