@@ -25,10 +25,9 @@ type Node struct {
 	Err     string      `json:"error,omitempty"`
 	System  pg.SystemID `json:"system_id,string,omitzero"`
 	Version int         `json:"server_version_num,omitzero"`
-	// Started is when the server's process began, and StatsReset since when it has
-	// its statistics, both in microseconds since 1970; 0 unknown.
-	Started    pg.ProcessStart `json:"postmaster_start,omitzero"`
-	StatsReset int64           `json:"stats_reset,omitzero"`
+	// StatsReset is since when the server has its statistics, in microseconds since
+	// 1970; 0 unknown.
+	StatsReset int64 `json:"stats_reset_us,omitzero"`
 	// Timeline is 0 where the role may not see it. HasHistory says that History
 	// was read: it is empty on timeline 1.
 	Timeline   pg.Timeline `json:"timeline,omitzero"`
