@@ -88,8 +88,15 @@ func TestBetweenOnAServer(t *testing.T) {
 	if version >= 18 {
 		want["prepared"] = "remade bad"
 	}
+	if version < 15 {
+		// What was decoded is not known in time.
+		want["anew"], want["read"] = "jumped doubt", "jumped doubt"
+	}
 	now := survey(t, v).Nodes[0]
 	wantSeen(t, seen(t, before, now), want)
+	if version < 15 {
+		return
+	}
 	sql(t, v, "select pg_drop_replication_slot('poisoned')")
 	crashes(t, v)
 }

@@ -27,7 +27,7 @@ away and back, was promoted, or went to another timeline. What a consumer confir
 the usual way is no change.
 
 A server does not tell a slot from another of the same name. That it was made again
-between two looks shows in what was decoded from it (PostgreSQL 14 and newer), in its
+between two looks shows in what was decoded from it (PostgreSQL 15 and newer), in its
 plugin, its database, or in a state that no slot comes back from; where nothing shows
 it, a slot that was never read from is said to have been moved on, which is a doubt.
 

@@ -41,8 +41,9 @@ const slotSettingsSQL = `select name, current_setting(name) from pg_settings whe
  'wal_level', 'max_replication_slots', 'max_slot_wal_keep_size', 'idle_replication_slot_timeout', 'sync_replication_slots',
  'hot_standby_feedback', 'primary_slot_name', 'primary_conninfo', 'synchronized_standby_slots')`
 
-// slotStatsSince is the first version with pg_stat_replication_slots.
-const slotStatsSince = 140000
+// slotStatsSince is the first version whose pg_stat_replication_slots shows at once
+// what was decoded. That of 14 is told by messages, which come late or never.
+const slotStatsSince = 150000
 
 const (
 	plainSlotsSQL = "select to_jsonb(s) from pg_replication_slots s order by s.slot_name"

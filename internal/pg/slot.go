@@ -41,7 +41,7 @@ type Slot struct {
 	Synced   bool `json:"synced,omitempty"`
 	// TotalTxns is how many transactions were decoded from the slot since it was
 	// made, since StatsReset or since the server last lost its statistics; nil
-	// before 14. Both are of pg_stat_replication_slots.
+	// before 15. Both are of pg_stat_replication_slots.
 	TotalTxns  *int64    `json:"total_txns,omitempty"`
 	StatsReset time.Time `json:"stats_reset,omitzero"`
 }
