@@ -19,7 +19,7 @@ func TestSlotOfARow(t *testing.T) {
 			"active": true, "active_pid": 77, "xmin": null, "catalog_xmin": "4294967295", "restart_lsn": "0/50066C8",
 			"confirmed_flush_lsn": "1/0", "wal_status": "reserved", "safe_wal_size": null, "two_phase": true, "two_phase_at": "0/10",
 			"inactive_since": null, "conflicting": false, "invalidation_reason": null, "failover": true, "synced": false}`,
-			pg.Slot{Name: "a", Plugin: "pgoutput", Type: "logical", Database: "postgres", Active: true, ActivePid: 77,
+			pg.Slot{Name: "a", Plugin: "pgoutput", Type: "logical", Database: "postgres", DatabaseOID: 5, Active: true, ActivePid: 77,
 				CatalogXmin: 1<<32 - 1, Restart: 0x50066C8, Confirmed: 1 << 32, WalStatus: "reserved", TwoPhase: true, TwoPhaseAt: 16,
 				Failover: true}, ""},
 		{`{"slot_name": "b", "slot_type": "logical", "inactive_since": "2026-11-21T12:31:46.5+00:00", "conflicting": true,

@@ -104,7 +104,7 @@ func (t *Trial) slotPlanters(tally slotTally) []*plant.Planter {
 func slotQuestion(f compare.Facts) (q slots.Question, shares pg.LSN) {
 	b, _ := f.Branches.Of(f.Survivor.Branch)
 	end := f.Capture.Followed.LSN + 0x1000
-	q.Now = slots.Node{Name: "planted", Role: slots.RolePrimary, System: b.System, Timeline: b.Timeline, HasHistory: true, History: b.History, End: end}
+	q.Now = slots.Node{Name: "planted", Role: slots.RolePrimary, System: b.System, Started: 1, Timeline: b.Timeline, HasHistory: true, History: b.History, End: end}
 	q.Then, shares = q.Now, end
 	if parent, there := f.Branches.Of(b.Parent); there && !b.Unclear {
 		q.Then.Timeline, q.Then.History, q.Then.End = parent.Timeline, parent.History, b.Fork+0x100
