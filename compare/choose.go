@@ -87,6 +87,19 @@ func Choose(nodes []NodeFacts, branches pg.Branches, last LastAck) (Choice, erro
 	return choice, nil
 }
 
+// Outrun refuses a choice that an earlier choice has outrun: its log is a proper
+// ancestor of the log of the server that was found to be the survivor before. Where
+// that server is now not asked, or does not answer, the chosen one is a zombie all
+// the same. The error wraps [ErrNoSurvivor].
+func Outrun(chosen NodeFacts, branches pg.Branches, earlier NodeFacts) error {
+	fork, rel := branches.Cut(chosen.Branch, earlier.Branch)
+	if rel != pg.Ancestor {
+		return nil
+	}
+	return fmt.Errorf("%w %s takes writes, but an earlier judgement found %s, whose timeline %d left that log at %v: name it too, and see that it answers",
+		ErrNoSurvivor, chosen.Name, earlier.Name, earlier.Timeline, fork)
+}
+
 // sameServer tells whether a node is a server that is listed already, under
 // another name. A server is its process, never its address.
 func sameServer(nodes []NodeFacts, listed []int, n NodeFacts) bool {

@@ -73,3 +73,25 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+// A server whose log an earlier survivor has left behind is no survivor, whether
+// that one is asked or not.
+func TestOutrun(t *testing.T) {
+	for _, test := range []struct {
+		name            string
+		chosen, earlier pg.BranchID
+		outrun          bool
+	}{
+		{"the same branch", 2, 2, false},
+		{"a descendant", 3, 2, false},
+		{"its ancestor", 1, 3, true},
+		{"a sibling", 4, 2, false},
+		{"continuity broke", 5, 1, false},
+		{"unknown", 0, 2, false},
+	} {
+		err := compare.Outrun(node("now", test.chosen), line(), node("before", test.earlier))
+		if errors.Is(err, compare.ErrNoSurvivor) != test.outrun {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+}

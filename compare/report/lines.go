@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -82,6 +83,24 @@ func (r Report) zombieLines() []string {
 	for _, n := range r.Nodes {
 		if n.Role == "zombie" {
 			lines = append(lines, n.Name+" takes writes too, on a log that the survivor has left behind: fence it")
+		}
+	}
+	return lines
+}
+
+// unheardLines name the nodes that this report says nothing of. Where no survivor
+// is proven, the reason for that names them.
+func (r Report) unheardLines() []string {
+	var lines []string
+	if !slices.ContainsFunc(r.Nodes, func(n Node) bool { return n.Survivor }) {
+		return nil
+	}
+	for _, n := range r.Nodes {
+		switch n.Role {
+		case "unreachable":
+			lines = append(lines, n.Name+" did not answer: whether it takes writes is not known")
+		case "unasked":
+			lines = append(lines, n.Name+", a node of the run, was not asked: whether it takes writes is not known")
 		}
 	}
 	return lines

@@ -32,6 +32,8 @@ type Evidence struct {
 	// proven; Choice names none then.
 	Choice     compare.Choice
 	NoSurvivor error
+	// earlier is the survivor that was found before, nil if none was.
+	earlier *compare.NodeFacts
 	// Unresolved are the attempts in doubt that could not be settled.
 	Unresolved map[txn.ID]string
 	// Capture says whether there was a stream, and what kept it from its
@@ -202,6 +204,7 @@ func (t *trial) finish(ctx context.Context, l *listener, problems []string) *Evi
 	if e.NoSurvivor != nil {
 		return e
 	}
+	e.problem("keep which server survived", keepSurvivor(t.place, e.Survivor()))
 	t.settle(ctx, e, s.inDoubt)
 	t.endStream(ctx, e, l)
 	return e
@@ -223,6 +226,14 @@ func (t *trial) trace(ctx context.Context, e *Evidence, s survey) error {
 	for _, c := range stored {
 		contacts = append(contacts, c.Contact)
 	}
+	past, found, err := readPastSurvivor(t.place)
+	if err != nil {
+		return err
+	}
+	pastAt := len(contacts)
+	if found {
+		contacts = append(contacts, past.Contact)
+	}
 	visits := make(map[int]int)
 	for i := range e.Visits {
 		if v := &e.Visits[i]; v.Err == nil && !v.Identity.InRecovery {
@@ -241,31 +252,17 @@ func (t *trial) trace(ctx context.Context, e *Evidence, s survey) error {
 			v.Branch = branches.Identified(v.Identity.Contact)
 		}
 	}
-	found := make(map[connKey]pg.BranchID)
+	if found {
+		earlier := past.facts(ids[pastAt])
+		e.earlier = &earlier
+	}
+	on := make(map[connKey]pg.BranchID)
 	for i, c := range contacts {
-		found[connKey{txn.Driver(c.Observer), txn.Conn(c.Number)}] = ids[i]
+		on[connKey{txn.Driver(c.Observer), txn.Conn(c.Number)}] = ids[i]
 	}
 	e.Branches = branches
-	e.BranchOf = func(d txn.Driver, c txn.Conn) pg.BranchID { return found[connKey{d, c}] }
+	e.BranchOf = func(d txn.Driver, c txn.Conn) pg.BranchID { return on[connKey{d, c}] }
 	return nil
-}
-
-// chooseSurvivor asks the pure function of compare.
-func (t *trial) chooseSurvivor(e *Evidence, s survey) {
-	nodes := make([]compare.NodeFacts, len(e.Visits))
-	for i, v := range e.Visits {
-		nodes[i] = v.facts()
-	}
-	e.Choice, e.NoSurvivor = compare.Choose(nodes, e.Branches, compare.LastAck{
-		Branch: e.BranchOf(txn.Driver(s.last.Observer), s.last.Conn()),
-		System: s.last.System, Timeline: s.last.Timeline, Start: s.last.Start,
-	})
-	if e.NoSurvivor != nil && s.sent.IsZero() {
-		e.NoSurvivor = errors.New("no server is known to have acknowledged anything")
-	}
-	if e.NoSurvivor == nil {
-		t.log.Info("the survivor is " + e.Survivor().Name())
-	}
 }
 
 // settle finds out on the survivor what became of the attempts in doubt.

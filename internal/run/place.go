@@ -61,6 +61,8 @@ type Record struct {
 	// Cluster and Repo name hosts, ports and databases, for people.
 	Cluster string `json:"cluster"`
 	Repo    string `json:"repo"`
+	// Nodes are the addresses of all nodes that the run was to ask.
+	Nodes []string `json:"nodes,omitempty"`
 }
 
 // RunName is the form in which people see and give a run: its start in UTC.

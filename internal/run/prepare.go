@@ -162,6 +162,9 @@ func (t *trial) number(ctx context.Context, conn *pgconn.PgConn) error {
 			EmbeddedRepo: t.config.Repo == "", BinDir: t.config.BinDir, Version: t.config.Version,
 			CaptureWait: t.config.CaptureTimeout, Cluster: t.config.Primary.String(), Database: t.primary.Database, Pooled: t.primary.Pooled,
 		}
+		for _, target := range t.nodes() {
+			t.record.Nodes = append(t.record.Nodes, target.Addresses()...)
+		}
 		if t.repo != nil {
 			t.record.Repo = t.repo.String()
 		}

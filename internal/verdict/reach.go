@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -169,6 +170,11 @@ func nodes(e *run.Evidence) []report.Node {
 			}
 		}
 		all = append(all, n)
+	}
+	for _, name := range e.Record.Nodes {
+		if !slices.ContainsFunc(all, func(n report.Node) bool { return n.Name == name }) {
+			all = append(all, report.Node{Name: name, Role: "unasked"})
+		}
 	}
 	return all
 }
