@@ -120,32 +120,14 @@ func (bs Branches) Survives(p Position, on BranchID) (survives, known bool) {
 	case Ancestor:
 		return p.LSN < cut, true
 	case Stranger:
-		shared := bs.sharedBelow(p.Branch, on)
-		return p.LSN < shared, true
+		// What lies before its own fork is its ancestors'.
+		if owner := bs.Owner(p); owner != p.Branch {
+			return bs.Survives(Position{Branch: owner, LSN: p.LSN}, on)
+		}
+		return false, true
 	default:
 		return false, false
 	}
-}
-
-// sharedBelow is the position up to which two branches that are not in one
-// line share their WAL: the lesser of the cuts at their nearest common
-// ancestor, or 0 where they have none.
-func (bs Branches) sharedBelow(a, b BranchID) LSN {
-	for up := a; up != 0; up = bs[up-1].Parent {
-		cutB, rel := bs.Cut(up, b)
-		if up == a || (rel != Ancestor && rel != Same) {
-			continue
-		}
-		cutA, relA := bs.Cut(up, a)
-		if relA != Ancestor {
-			return 0
-		}
-		if rel == Same {
-			return cutA
-		}
-		return min(cutA, cutB)
-	}
-	return 0
 }
 
 // Owner is the oldest branch that holds the record starting at p.LSN: a

@@ -22,3 +22,19 @@ func TestUnknownSystemIsNoStranger(t *testing.T) {
 		t.Errorf("Cut(1, 3) = %d, want stranger", rel)
 	}
 }
+
+// What a branch shares with an ancestor whose own fork is unknown is not known to be
+// lost to a branch beside them: only what is the branch's own is.
+func TestUnknownForkBehindABranch(t *testing.T) {
+	bs := Branches{
+		{ID: 1, System: 7, Timeline: 1, HasHistory: true},
+		{ID: 2, System: 7, Timeline: 1, HasHistory: true, Unclear: true},
+		{ID: 3, System: 7, Timeline: 2, HasHistory: true, Parent: 2, Fork: 0x3000},
+	}
+	if survives, known := bs.Survives(Position{Branch: 3, LSN: 0x2fff}, 1); known {
+		t.Errorf("before the fork: survives %t, known", survives)
+	}
+	if survives, known := bs.Survives(Position{Branch: 3, LSN: 0x3000}, 1); survives || !known {
+		t.Errorf("past the fork: survives %t, known %t; want lost", survives, known)
+	}
+}
