@@ -19,14 +19,14 @@ const (
 	endingAgain = 100 * time.Millisecond
 )
 
-// refuseUnderWay refuses while workers or the capture of a run are connected to
+// refuseUnderWay refuses while workers, the capture or the judge of a run are connected to
 // this database: what they lose their tables to would be taken for a loss of the
 // cluster's. Sessions behind a pooler that does not hand on their name are not
 // seen.
 func refuseUnderWay(ctx context.Context, conn *pgconn.PgConn) error {
 	for until := time.Now().Add(endingPatience); ; {
 		rows, err := query(ctx, conn, `select application_name || ' of process ' || pid from pg_stat_activity
- where datname = current_database() and pid <> pg_backend_pid() and application_name ~ '^pgrpo/[0-9]+/' order by pid limit 3`)
+ where datname = current_database() and pid <> pg_backend_pid() and application_name ~ '^pgrpo/([0-9]+/|(settle|end|judge)$)' order by pid limit 3`)
 		if err != nil {
 			return fmt.Errorf("list sessions of %s: %w", remote(conn), err)
 		}

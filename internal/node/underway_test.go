@@ -17,7 +17,7 @@ func TestResetWaitsForRuns(t *testing.T) {
 	_, err := node.Init(ctx, conn, workers)
 	check(t, err)
 	exec(t, conn, "select pg_create_logical_replication_slot('pgrpo_78', 'pgoutput')")
-	for _, name := range []string{node.AppName(77, 1), "pgrpo/77/capture"} {
+	for _, name := range []string{node.AppName(77, 1), "pgrpo/77/capture", "pgrpo/judge", "pgrpo/settle", "pgrpo/end"} {
 		session, err := node.Connect(ctx, target(t, dsn), name)
 		check(t, err)
 		dropped, _, err := node.Reset(ctx, conn)
