@@ -35,7 +35,7 @@ func makeEmbedded(ctx context.Context, p Place, binDir string, log *slog.Logger)
 func reopenEmbedded(ctx context.Context, p Place, binDir string, log *slog.Logger) (*embedded, error) {
 	return openEmbedded(ctx, p, binDir, log, func(box *sandbox.Sandbox) (*sandbox.Server, error) {
 		if !box.Has(repoServer) {
-			return nil, trouble.Refuse("its data is gone, or belongs to another user: run pgrpo as the user who made the run")
+			return nil, trouble.Refuse("its data is not in %s, or belongs to another user: bring it back there, or run pgrpo as the user who made the run", box.Root())
 		}
 		return box.Reopen(ctx, repoServer)
 	})
@@ -58,6 +58,9 @@ func openEmbedded(ctx context.Context, p Place, binDir string, log *slog.Logger,
 		return nil, err
 	}
 	box, err := sandbox.Open(ctx, sandbox.Config{Dir: p.RepoDir(), Binaries: binaries, Lifetime: sandbox.Kept, Log: log})
+	if errors.Is(err, sandbox.ErrDataGone) {
+		return nil, trouble.Refuse("start embedded repo: %w: bring it back there, or run pgrpo as the user who made the run", err)
+	}
 	if err != nil {
 		return nil, trouble.Unreachable("start embedded repo: %w", err)
 	}

@@ -55,6 +55,10 @@ type Config struct {
 	Log *slog.Logger
 }
 
+// ErrDataGone is wrapped by the error of Open where the data that was kept
+// elsewhere cannot be reached there.
+var ErrDataGone = errors.New("its data is not to be reached")
+
 // locationFile is the file in Config.Dir that says where the data is instead.
 const locationFile = "data-location"
 
@@ -137,6 +141,9 @@ func (s *Sandbox) place(ctx context.Context, dir string) error {
 	if known := strings.TrimSpace(string(content)); filepath.IsAbs(known) && s.account.reaches(ctx, known) {
 		s.root = known
 		return nil
+	} else if filepath.IsAbs(known) && s.lifetime == Kept {
+		// It is the only word of where the data was: it stays.
+		return fmt.Errorf("%w in %s, which %s names", ErrDataGone, known, location)
 	}
 	if err := s.placeTemporary(ctx); err != nil {
 		return err
