@@ -3,6 +3,7 @@ package compare
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
@@ -72,12 +73,13 @@ func Choose(nodes []NodeFacts, branches pg.Branches, last LastAck) (Choice, erro
 		}
 	}
 	if choice.Index < 0 {
-		return choice, fmt.Errorf("%w %s all take writes, and none descends from the others", ErrNoSurvivor, names(nodes, writable))
+		return choice, fmt.Errorf("%w %s all take writes, and none descends from the others%s", ErrNoSurvivor, names(nodes, writable), foreign(nodes, writable, last))
 	}
-	if n := nodes[choice.Index]; !follows(n, branches, last) {
+	if i := choice.Index; !follows(nodes[i], branches, last) {
+		n := nodes[i]
 		choice.Index = -1
-		return choice, fmt.Errorf("%w %s takes writes, and is not proven to descend from the server that acknowledged last%s",
-			ErrNoSurvivor, n.Name, unreachable(nodes, choice.Unreachable))
+		return choice, fmt.Errorf("%w %s takes writes, and is not proven to descend from the server that acknowledged last%s%s",
+			ErrNoSurvivor, n.Name, foreign(nodes, []int{i}, last), unreachable(nodes, choice.Unreachable))
 	}
 	for _, i := range writable {
 		if i != choice.Index {
@@ -143,6 +145,17 @@ func names(nodes []NodeFacts, indices []int) string {
 		list = append(list, nodes[i].Name)
 	}
 	return strings.Join(list, ", ")
+}
+
+// foreign names the nodes of another cluster than that of the last ack.
+func foreign(nodes []NodeFacts, indices []int, last LastAck) string {
+	indices = slices.DeleteFunc(slices.Clone(indices), func(i int) bool {
+		return last.System == 0 || nodes[i].System == 0 || nodes[i].System == last.System
+	})
+	if len(indices) == 0 {
+		return ""
+	}
+	return "; of another cluster than the run's, by the system identifier: " + names(nodes, indices)
 }
 
 func unreachable(nodes []NodeFacts, indices []int) string {

@@ -20,6 +20,7 @@ func line() pg.Branches {
 		{ID: 3, System: 7, Timeline: 3, HasHistory: true, Parent: 2, Fork: 0x4000},
 		{ID: 4, System: 7, Timeline: 2, HasHistory: true, Parent: 1, Fork: 0x2000},
 		{ID: 5, System: 7, Timeline: 1, Unclear: true},
+		{ID: 6, System: 8, Timeline: 1, HasHistory: true},
 	}
 }
 
@@ -35,6 +36,8 @@ func TestChoose(t *testing.T) {
 	}
 	other := node("other", 2)
 	other.Start = 999
+	stranger := node("stranger", 6)
+	stranger.System = 8
 	unread := node("unread", 0)
 	unread.Timeline, unread.Start = 1, 100
 	for _, test := range []struct {
@@ -58,6 +61,8 @@ func TestChoose(t *testing.T) {
 		{"an ancestor of the last ack", []compare.NodeFacts{node("a", 1), gone}, on(2), compare.Choice{Index: -1, Unreachable: []int{1}}, "not reachable: gone"},
 		{"continuity broke", []compare.NodeFacts{node("e", 5)}, on(1), compare.Choice{Index: -1}, "not proven to descend"},
 		{"no ack known", []compare.NodeFacts{node("a", 1)}, compare.LastAck{}, compare.Choice{Index: -1}, "not proven to descend"},
+		{"another cluster", []compare.NodeFacts{stranger}, on(1), compare.Choice{Index: -1}, "of another cluster than the run's, by the system identifier: stranger"},
+		{"another cluster beside it", []compare.NodeFacts{node("b", 2), stranger}, on(2), compare.Choice{Index: -1}, "of another cluster than the run's, by the system identifier: stranger"},
 		{"only standbys", []compare.NodeFacts{standby, gone}, on(1), compare.Choice{Index: -1, Unreachable: []int{1}}, "no node that answered takes writes"},
 		{"nobody", nil, on(1), compare.Choice{Index: -1}, "no node"},
 	} {
