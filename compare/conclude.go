@@ -152,7 +152,19 @@ func (j *judge) breach(o Objective) string {
 		}
 		return fmt.Sprintf("%s the integrity of what survived", were(int64(o.Measured), "finding breaks", "findings break"))
 	default:
-		return fmt.Sprintf("%s is %s (limit: %s)", o.Name, strconv.FormatFloat(o.Measured, 'f', -1, 64), l)
+		return fmt.Sprintf("%s is %s%s (limit: %s%s)", o.Name, strconv.FormatFloat(o.Measured, 'f', -1, 64), unit(o.Name), l, unit(o.Name))
+	}
+}
+
+// unit is what follows a number of the objective, where it is more than a count.
+func unit(objective string) string {
+	switch objective {
+	case RPOSeconds, RTOGlobal, RTOWorkerMax:
+		return " s"
+	case RPOPayloadBytes, RPOWALBytes:
+		return " B"
+	default:
+		return ""
 	}
 }
 
@@ -162,6 +174,9 @@ func (j *judge) unproven() {
 	say := func(format string, args ...any) { r.Unproven = append(r.Unproven, fmt.Sprintf(format, args...)) }
 	if !j.facts.Survivor.Proven || r.Stopped {
 		return
+	}
+	if s := &j.facts.Survivor; s.TablesAbsent {
+		say("pgrpo's tables are not on %s: what made them was lost, or they were dropped, as by pgrpo reset", s.Name)
 	}
 	if !r.Witnesses.Log.Heard {
 		say("the log is silent: %s", r.Witnesses.Log.Why)

@@ -362,3 +362,17 @@ func TestWarnedAcksAreCountedApart(t *testing.T) {
 		t.Error("the class breaks the run under strict acks, and only then")
 	}
 }
+
+// A limit that was broken is told with its unit.
+func TestBrokenLimitHasItsUnit(t *testing.T) {
+	second, byte1 := time.Second, int64(1)
+	c := testCase()
+	c.Limits = compare.Limits{RTOGlobal: &second, PayloadBytes: &byte1}
+	res, _ := failover(loseThree(3), nil).judge(t, c)
+	reasons := strings.Join(res.Reasons, "\n")
+	for _, want := range []string{" s (limit: 1 s)", " B (limit: 1 B)"} {
+		if !strings.Contains(reasons, want) {
+			t.Errorf("%q is not said: %q", want, reasons)
+		}
+	}
+}

@@ -105,8 +105,12 @@ func TestLossIsNotProvenAgainstAnUnprovenSurvivor(t *testing.T) {
 func TestAbsentTablesLoseEverything(t *testing.T) {
 	ev := failover(nil, nil)
 	ev.facts.Survivor.TablesAbsent = true
-	if res, _ := ev.judge(t, testCase()); res.RPO.Transactions != 20 || res.Verdict != compare.Breached {
+	res, _ := ev.judge(t, testCase())
+	if res.RPO.Transactions != 20 || res.Verdict != compare.Breached {
 		t.Errorf("lost %d, verdict %v, want 20, breached", res.RPO.Transactions, res.Verdict)
+	}
+	if !strings.Contains(strings.Join(res.Unproven, "\n"), "pgrpo's tables are not on") {
+		t.Errorf("nobody is told that the tables are absent: %q", res.Unproven)
 	}
 }
 
