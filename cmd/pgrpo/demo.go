@@ -61,7 +61,7 @@ the run directory stays.
 				return err
 			}
 			if c.Duration < c.Warmup {
-				return usageError{fmt.Errorf("the load of %v ends before its warm-up of %v does: give a longer --duration", c.Duration, c.Warmup)}
+				return usageError{fmt.Errorf("the load of %v ends before its warm-up of %v does: give a longer --duration or a shorter --warmup-duration", c.Duration, c.Warmup)}
 			}
 			stage, err := openStage(cmd.Context(), place.binDir, which, tell, log)
 			if err != nil {

@@ -67,7 +67,7 @@ func (c Config) timeouts() Config {
 func (c Config) check() error {
 	switch {
 	case c.Duration < c.Warmup:
-		return trouble.Refuse("the load of %v ends before its warm-up of %v does: give a longer --duration", c.Duration, c.Warmup)
+		return trouble.Refuse("the load of %v ends before its warm-up of %v does: give a longer --duration or a shorter --warmup-duration", c.Duration, c.Warmup)
 	case c.Workers < 1:
 		return trouble.Refuse("%d workers: want 1 or more", c.Workers)
 	default:
