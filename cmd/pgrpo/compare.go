@@ -21,7 +21,8 @@ func compareCommand(logging *logFlags) *cobra.Command {
 		Short: "judge a run again, or one whose own process was killed",
 		Long: `compare ships what is left of the run's journal, follows the stream to a new end,
 asks the nodes and judges. RUN is the run's number, as in 20261120-170201. It
-needs the same --primary-pgdsn as the run, and its --repo-pgdsn if it had one.`,
+needs the same --primary-pgdsn as the run, and its --repo-pgdsn if it had one. The
+limits, --expect and --strict-acks of the run are not kept: give them again.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log, screen, err := logging.open(cmd.ErrOrStderr())

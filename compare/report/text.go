@@ -20,7 +20,7 @@ func (r Report) Text(style Style) string {
 	p.lines("Outage", r.outageLines())
 	p.lines("Split", r.splitLines())
 	p.lines("Zombie", r.zombieLines())
-	p.lines("No answer", r.unheardLines())
+	p.lines("Unheard", r.unheardLines())
 	p.line("Stream", r.streamLine())
 	p.lines("Slot", r.slotLines())
 	if r.RPO.FirstLost != nil {

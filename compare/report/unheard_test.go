@@ -16,12 +16,12 @@ func TestUnheardNodesAreNamed(t *testing.T) {
 		return report.New(report.Meta{Nodes: nodes}, compare.Case{}, compare.Facts{}, compare.Result{}).Text(report.Plain)
 	}
 	got := text(nodes)
-	for _, want := range []string{"No answer dead:5432 did not answer", "other:5432, a node of the run, was not asked"} {
+	for _, want := range []string{"Unheard   dead:5432 did not answer", "other:5432, a node of the run, was not asked"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is not said:\n%s", want, got)
 		}
 	}
-	if got := text(nodes[2:]); strings.Contains(got, "No answer") {
+	if got := text(nodes[2:]); strings.Contains(got, "Unheard") {
 		t.Errorf("all were heard:\n%s", got)
 	}
 }
