@@ -63,7 +63,9 @@ func (t *trial) chooseSurvivor(e *Evidence, s survey) {
 		System: s.last.System, Timeline: s.last.Timeline, Start: s.last.Start,
 	})
 	if e.NoSurvivor == nil && e.earlier != nil {
-		e.NoSurvivor = compare.Outrun(nodes[e.Choice.Index], e.Branches, *e.earlier)
+		if err := compare.Outrun(nodes[e.Choice.Index], e.Branches, *e.earlier); err != nil {
+			e.NoSurvivor = fmt.Errorf("%w; if it never was a server of the service, remove %s", err, t.place.Survivor())
+		}
 	}
 	if e.NoSurvivor != nil && s.sent.IsZero() {
 		e.NoSurvivor = errors.New("no server is known to have acknowledged anything")
