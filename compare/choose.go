@@ -75,11 +75,10 @@ func Choose(nodes []NodeFacts, branches pg.Branches, last LastAck) (Choice, erro
 	if choice.Index < 0 {
 		return choice, fmt.Errorf("%w %s all take writes, and none descends from the others%s", ErrNoSurvivor, names(nodes, writable), foreign(nodes, writable, last))
 	}
-	if i := choice.Index; !follows(nodes[i], branches, last) {
-		n := nodes[i]
+	if n := nodes[choice.Index]; !follows(n, branches, last) {
 		choice.Index = -1
 		return choice, fmt.Errorf("%w %s takes writes, and is not proven to descend from the server that acknowledged last%s%s",
-			ErrNoSurvivor, n.Name, foreign(nodes, []int{i}, last), unreachable(nodes, choice.Unreachable))
+			ErrNoSurvivor, n.Name, foreign([]NodeFacts{n}, []int{0}, last), unreachable(nodes, choice.Unreachable))
 	}
 	for _, i := range writable {
 		if i != choice.Index {

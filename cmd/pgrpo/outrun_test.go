@@ -13,7 +13,7 @@ func TestOldPrimaryAloneIsNoSurvivor(t *testing.T) {
 	c, repo := openCluster(t)
 	runDir := t.TempDir()
 	r := pgrpo(t, "run", "--primary-pgdsn", c.DSN(), "--repo-pgdsn", repo.DSN("postgres"), "--run-dir", runDir,
-		"--parallel-workers=2", "--rate=200", "--warmup-duration=500ms", "--duration=1s", "--expect=none")
+		"--parallel-workers=2", "--rate=200", "--warmup-duration=500ms", "--duration=3s", "--expect=none")
 	if r.status != 0 {
 		t.Fatalf("status %d, want 0", r.status)
 	}
