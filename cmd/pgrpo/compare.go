@@ -22,14 +22,15 @@ func compareCommand(logging *logFlags) *cobra.Command {
 		Long: `compare ships what is left of the run's journal, follows the stream to a new end,
 asks the nodes and judges. RUN is the run's number, as in 20261120-170201. It
 needs the same --primary-pgdsn as the run, and its --repo-pgdsn if it had one. The
-limits, --expect and --strict-acks of the run are not kept: give them again.`,
+limits, --expect and --strict-acks are those of the run, but for those that are
+given anew.`,
 		Args: oneArgument,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			log, screen, err := logging.open(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
-			judge, err := limits.judge()
+			given, err := limits.judge()
 			if err != nil {
 				return err
 			}
@@ -52,7 +53,7 @@ limits, --expect and --strict-acks of the run are not kept: give them again.`,
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge, keep)
+			return conclude(cmd, evidence, limits.anew(evidence.Record.Asked, given), keep)
 		},
 	}
 	f := cmd.Flags()

@@ -56,8 +56,7 @@ the run directory stays.
 			if c.Mix, err = load.mix(); err != nil {
 				return err
 			}
-			judge, err := limits.judge()
-			if err != nil {
+			if c.Asked, err = limits.judge(); err != nil {
 				return err
 			}
 			if c.Duration < c.Warmup {
@@ -78,7 +77,7 @@ the run directory stays.
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge, keep)
+			return conclude(cmd, evidence, c.Asked, keep)
 		},
 	}
 	f := cmd.Flags()

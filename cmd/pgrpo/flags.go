@@ -181,8 +181,8 @@ func (l *limitFlags) judge() (compare.Case, error) {
 	return c, nil
 }
 
-// anew puts what was given now in the place of what was asked before. No finding
-// depends on any of it.
+// anew puts what was given now in the place of what was asked before. Of evidence
+// that was kept no finding depends on it.
 func (l *limitFlags) anew(before, given compare.Case) compare.Case {
 	c := before
 	for name, put := range map[string]func(){
@@ -197,6 +197,7 @@ func (l *limitFlags) anew(before, given compare.Case) compare.Case {
 		"strict-acks":           func() { c.Acks = given.Acks },
 		"expect":                func() { c.Expect = given.Expect },
 		"outage-threshold":      func() { c.OutageThreshold = given.OutageThreshold },
+		"full-data-validation":  func() { c.Payload = given.Payload },
 	} {
 		if l.set.Changed(name) {
 			put()

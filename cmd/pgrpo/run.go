@@ -54,8 +54,7 @@ which nothing happens proves nothing, unless --expect none.`,
 			if c.Mix, err = load.mix(); err != nil {
 				return err
 			}
-			judge, err := limits.judge()
-			if err != nil {
+			if c.Asked, err = limits.judge(); err != nil {
 				return err
 			}
 			if c.Primary, c.Standbys, err = cluster.targets(); err != nil {
@@ -82,7 +81,7 @@ which nothing happens proves nothing, unless --expect none.`,
 			if err != nil {
 				return err
 			}
-			return conclude(cmd, evidence, judge, keep)
+			return conclude(cmd, evidence, c.Asked, keep)
 		},
 	}
 	f := cmd.Flags()

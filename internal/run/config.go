@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/live"
 	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/plan"
@@ -75,6 +76,9 @@ type Config struct {
 	// MaxSlotRetained is how many bytes of WAL the slot may hold back on the
 	// primary before it is dropped; 0 is no limit.
 	MaxSlotRetained int64
+	// Asked is what the run is to be judged by, for the record: a later process
+	// judges by the same.
+	Asked compare.Case
 	// Version is pgrpo's own, for the record.
 	Version string
 

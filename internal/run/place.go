@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/plan"
 	"github.com/pgrpo/pgrpo/internal/trouble"
 	"github.com/pgrpo/pgrpo/internal/txn"
@@ -63,6 +64,8 @@ type Record struct {
 	Repo    string `json:"repo"`
 	// Nodes are the addresses of all nodes that the run was to ask.
 	Nodes []string `json:"nodes,omitempty"`
+	// Asked is what the run is judged by: its limits, and what was expected.
+	Asked compare.Case `json:"asked,omitzero"`
 }
 
 // RunName is the form in which people see and give a run: its start in UTC.

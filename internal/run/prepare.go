@@ -161,6 +161,7 @@ func (t *trial) number(ctx context.Context, conn *pgconn.PgConn) error {
 			Run: n, Started: started, Seed: t.config.Seed, Mix: t.config.Mix, Slot: node.NameOf(n),
 			EmbeddedRepo: t.config.Repo == "", BinDir: t.config.BinDir, Version: t.config.Version,
 			CaptureWait: t.config.CaptureTimeout, Cluster: t.config.Primary.String(), Database: t.primary.Database, Pooled: t.primary.Pooled,
+			Asked: t.config.Asked,
 		}
 		for _, target := range t.nodes() {
 			t.record.Nodes = append(t.record.Nodes, target.Addresses()...)
