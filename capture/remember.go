@@ -133,15 +133,22 @@ func (c *Capture) see(ctx context.Context, v *visit, id txn.ID) (pg.Presence, er
 // recordGap records what a slot that was made, or that stands ahead, cannot
 // send, before anything is heard of it.
 func (c *Capture) recordGap(ctx context.Context, past *Past, slot standing) error {
-	reason := "slot ahead of what was stored"
+	reason := txn.SlotAhead
 	if c.dropped != "" {
 		slot.why = c.dropped
 	}
-	if slot.why != "" {
+	made := slot.why != ""
+	if made {
 		reason = slot.why
-		c.event(Event{Kind: EventSlotCreated, Position: pg.Position{Branch: past.On, LSN: slot.confirmed}, Text: reason})
 	}
 	gap, missing := past.Missing(c.config.Slot, slot.confirmed, reason)
+	if made {
+		text := reason
+		if past.Fresh() {
+			text = "the stream of the run begins with it"
+		}
+		c.event(Event{Kind: EventSlotCreated, Position: pg.Position{Branch: past.On, LSN: slot.confirmed}, Text: text})
+	}
 	if !missing {
 		c.dropped = ""
 		return nil

@@ -12,6 +12,7 @@ import (
 	"github.com/pgrpo/pgrpo/internal/node"
 	"github.com/pgrpo/pgrpo/internal/pg"
 	"github.com/pgrpo/pgrpo/internal/trouble"
+	"github.com/pgrpo/pgrpo/internal/txn"
 )
 
 // visitTimeout bounds the calls that make a connection known; slotTimeout the
@@ -121,7 +122,7 @@ func (v *visit) stand(ctx context.Context, name string, unusable error) (standin
 	if err != nil {
 		return standing{}, err
 	}
-	why := "slot missing"
+	why := txn.SlotMissing
 	if found {
 		why = v.fault(slot, unusable)
 	}
@@ -156,7 +157,7 @@ func (v *visit) fault(s node.Slot, unusable error) string {
 	case s.Confirmed > v.system.Position:
 		// Such a slot skips, without a word, all that is committed below
 		// its position.
-		return "slot confirmed past the end of the log"
+		return txn.SlotPoisoned
 	case unusable != nil:
 		return "slot cannot be read: " + unusable.Error()
 	default:

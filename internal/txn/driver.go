@@ -79,6 +79,14 @@ type Reserve struct {
 	Closed bool
 }
 
+// The reasons of a gap that a verdict on its slot hangs on. They are kept in the repo,
+// and never change.
+const (
+	SlotMissing  = "slot missing"
+	SlotAhead    = "slot ahead of what was stored"
+	SlotPoisoned = "slot confirmed past the end of the log"
+)
+
 // Gap is a stretch of a branch that capture cannot have seen: from the last
 // stored position to where the stream began again.
 type Gap struct {

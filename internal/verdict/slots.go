@@ -82,15 +82,15 @@ func (s *slotVerdict) missed(g txn.Gap) {
 	gap := fmt.Sprintf("nothing was heard from %s to %s: %s", g.From, g.To, g.Reason)
 	cause, remade := slots.GapRecreated, true
 	switch {
-	case g.Reason == "slot missing":
+	case g.Reason == txn.SlotMissing:
 		cause = slots.LostMissing
-	case g.Reason == "slot confirmed past the end of the log":
+	case g.Reason == txn.SlotPoisoned:
 		cause = slots.GapPoisoned
-	case g.Reason == "slot ahead of what was stored" && g.From == 0:
+	case g.Reason == txn.SlotAhead && g.From == 0:
 		// The log went backwards to where nobody knows, maybe not past the slot.
 		cause, remade = slots.NotChecked, false
 		gap = fmt.Sprintf("it stands at %s of a log that went backwards, and how far is not known: it may have skipped something", g.To)
-	case g.Reason == "slot ahead of what was stored":
+	case g.Reason == txn.SlotAhead:
 		cause, remade = slots.GapSkipped, false
 	case strings.HasPrefix(g.Reason, "slot "):
 		cause = slots.LostInvalidated
