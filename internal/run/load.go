@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgrpo/pgrpo/compare"
 	"github.com/pgrpo/pgrpo/internal/journal"
 	"github.com/pgrpo/pgrpo/internal/live"
 	"github.com/pgrpo/pgrpo/writer"
@@ -92,8 +93,10 @@ func (t *trial) direct(ctx context.Context, counters *live.Counters, now live.Cl
 		return nil
 	}
 	var failed error
-	if c.Fault == nil {
-		t.log.Info("warmed up: cause the failover or switchover now, or let it be")
+	if c.Fault == nil && c.Asked.Expect == compare.ExpectNone {
+		t.log.Info("warmed up: the load goes on, and no fault is expected")
+	} else if c.Fault == nil {
+		t.log.Info("warmed up: cause the failover or switchover now")
 	} else if err := t.cause(ctx, now); err != nil {
 		if ctx.Err() != nil {
 			return nil
