@@ -40,6 +40,8 @@ func TestCheckOfTwins(t *testing.T) {
 	insert(t, a, 5)
 	consumers := map[string]pg.LSN{"level": consume(t, a, "level"), "behind": consume(t, a, "behind")}
 	before := keep(t, a)
+	sql(t, a, "select pg_switch_wal()")
+	afterSwitch := keep(t, a)
 	check(t, a.Kill())
 	until(t, "the log of b is past that of a", func() bool {
 		insert(t, b, 5)
@@ -47,10 +49,14 @@ func TestCheckOfTwins(t *testing.T) {
 	})
 	// The slot is where the consumer was on the other log.
 	release(t, b, "level", stream(t, b, "level", 0, consumers["level"]))
-	verify(t, checkAll(t, before, consumers, b), map[string]expect{
-		"level":  {verdict: slots.NotChecked},
-		"behind": {verdict: slots.NotChecked},
-	})
+	want := map[string]expect{"level": {verdict: slots.NotChecked}, "behind": {verdict: slots.NotChecked}}
+	verify(t, checkAll(t, before, consumers, b), want)
+	// Past a switch of segments both logs have nothing but empty pages.
+	sql(t, b, "select pg_switch_wal()", "insert into t values (1)")
+	if end := lsn(t, b, "select pg_current_wal_flush_lsn()"); end < afterSwitch.Nodes[0].End {
+		t.Fatalf("b has come to %s, and a to %s", end, afterSwitch.Nodes[0].End)
+	}
+	verify(t, checkAll(t, afterSwitch, consumers, b), want)
 }
 
 // A standby that is started without its standby.signal goes on with the timeline of

@@ -12,7 +12,7 @@ import (
 )
 
 // mostWAL bounds what [ReadWAL] is to hold.
-const mostWAL = 1 << 20
+const mostWAL = 32 << 20
 
 // ReadWAL reads the bytes of a server's log between two positions of a timeline, as
 // a standby would get them, on a replication connection of its own. A server that
