@@ -29,6 +29,10 @@ type sight struct {
 	looked, seen, away bool
 	// gone are the slots that a promise was made for and that are not there.
 	gone map[string]pg.Slot
+	// left are the slots that the node, which took writes, still has as a standby.
+	// Unless somebody reads from them there, nobody needs them, and before a copy of
+	// the new primary's comes they must go.
+	left map[string]bool
 }
 
 // NewWatcher makes one for the nodes of these names.
@@ -81,6 +85,9 @@ func (w *Watcher) foreign(now Node) Node {
 // again compares a look with the one before.
 func (w *Watcher) again(s *sight, now Node, consumers map[string]pg.LSN) []Change {
 	var all []Change
+	if now.Role == RolePrimary {
+		s.left = nil
+	}
 	if s.away {
 		all = append(all, Change{Node: now.Name, Role: now.Role, Kind: Back, Weight: Note, Text: now.Role + " again", Timeline: now.Timeline, End: now.End})
 		if s.last.Role == now.Role {
@@ -90,6 +97,10 @@ func (w *Watcher) again(s *sight, now Node, consumers map[string]pg.LSN) []Chang
 		}
 	}
 	for _, c := range Between(s.last, now, consumers) {
+		if s.left[c.Slot] && (c.Kind == Vanished || c.Kind == Remade) && !c.Before.Active {
+			delete(s.left, c.Slot)
+			c.Weight = Note
+		}
 		switch {
 		case c.Kind == Vanished && c.Weight == Bad:
 			s.gone[c.Slot] = *c.Before
@@ -99,6 +110,9 @@ func (w *Watcher) again(s *sight, now Node, consumers map[string]pg.LSN) []Chang
 		all = append(all, c)
 	}
 	promoted := s.last.Role == RoleStandby && now.Role == RolePrimary
+	if s.last.Role == RolePrimary && now.Role == RoleStandby {
+		s.left = own(now)
+	}
 	known := s.last.Timeline
 	s.last, s.away = now, false
 	if now.Timeline == 0 {
@@ -110,6 +124,17 @@ func (w *Watcher) again(s *sight, now Node, consumers map[string]pg.LSN) []Chang
 	}
 	w.follow(now)
 	return all
+}
+
+// own are the slots of a node that are no copies.
+func own(n Node) map[string]bool {
+	names := map[string]bool{}
+	for _, slot := range n.Slots {
+		if !slot.Synced {
+			names[slot.Name] = true
+		}
+	}
+	return names
 }
 
 func (w *Watcher) follow(now Node) {

@@ -21,9 +21,13 @@ func away(name string) Node { return Node{Name: name, Role: RoleUnreachable, Err
 
 func TestWatcher(t *testing.T) {
 	s := watched().Slots[0]
-	later, temporary, physical, lost := s, s, s, s
+	later, temporary, physical, lost, copied, read := s, s, s, s, s, s
+	read.Active, read.ActivePid = true, 9
 	later.Confirmed = 0x900
 	temporary.Temporary = true
+	copied.Synced = true
+	fresh := copied
+	fresh.Temporary = true
 	physical.Type, physical.Plugin, physical.Name = "physical", "", "standby"
 	lost.Name, lost.Invalidation = "lost", "wal_removed"
 	other := as("p", RolePrimary, s)
@@ -57,6 +61,16 @@ func TestWatcher(t *testing.T) {
 			"watching note, watching note, promoted note, vanished bad", No},
 		"a server that leads again": {[]Node{as("q", RoleStandby), as("p", RolePrimary, s), as("p", RoleStandby), as("p", RolePrimary)},
 			"watching note, watching note, demoted note, vanished note, promoted note", Yes},
+		"what a demoted server kept is dropped for a copy": {[]Node{as("p", RolePrimary, s), as("q", RoleStandby, copied), as("p", RoleStandby, s), as("q", RolePrimary, copied), as("p", RoleStandby), as("p", RoleStandby, copied)},
+			"watching note, watching note, demoted note, promoted note, vanished note, appeared note", Yes},
+		"what a demoted server kept is a copy at the next look": {[]Node{as("p", RolePrimary, s), as("q", RoleStandby, s), as("p", RoleStandby, s), as("p", RoleStandby, fresh), as("p", RoleStandby, copied), as("p", RoleStandby)},
+			"watching note, watching note, demoted note, remade note, persistent note, vanished bad", No},
+		"what a demoted server kept is needed when it leads again": {[]Node{as("p", RolePrimary, s), as("q", RoleStandby, s), as("p", RoleStandby, s), as("p", RolePrimary, s), as("p", RolePrimary)},
+			"watching note, watching note, demoted note, promoted note, vanished bad", No},
+		"what a demoted server kept was read from there": {[]Node{as("p", RolePrimary, s), as("q", RoleStandby, s), as("p", RoleStandby, s), as("p", RoleStandby, read), as("p", RoleStandby)},
+			"watching note, watching note, demoted note, active note, vanished bad", No},
+		"a demoted server has a copy": {[]Node{as("p", RolePrimary, copied), as("q", RoleStandby, s), as("p", RoleStandby, copied), as("p", RoleStandby)},
+			"watching note, watching note, demoted note, vanished bad", No},
 		"another cluster at its address": {[]Node{as("q", RoleStandby), as("p", RolePrimary, s), other, as("p", RolePrimary, s)},
 			"watching note, watching note, away doubt, back note", Untold},
 	} {
