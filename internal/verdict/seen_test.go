@@ -50,8 +50,16 @@ func TestSlotMadeAgainBehindTheRun(t *testing.T) {
 		if err := untilHolds(ctx, stored, "select count(*) > 0 from pgrpo.event where kind = 'watch_appeared' and body ->> 'slot' = 'beacon'"); err != nil {
 			return err
 		}
-		const remake = `select pg_terminate_backend(active_pid, 10000) from pg_replication_slots where active;
- select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name <> 'beacon'`
+		// The stream may be there again before the slot is dropped.
+		const remake = `do $$ begin loop
+  perform pg_terminate_backend(active_pid) from pg_replication_slots where active;
+  begin
+    perform pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name <> 'beacon';
+    exit;
+  exception when object_in_use then
+    perform pg_sleep(0.001);
+  end;
+ end loop; end $$`
 		if _, err := conn.Exec(ctx, remake).ReadAll(); err != nil {
 			return err
 		}
