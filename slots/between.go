@@ -2,6 +2,7 @@ package slots
 
 import (
 	"fmt"
+	"regexp"
 
 	"github.com/pgrpo/pgrpo/internal/pg"
 )
@@ -128,10 +129,15 @@ func (d *differ) harm(b pg.Slot) Weight {
 	return Bad
 }
 
+// tableSync matches the slots that a subscription makes to copy a table, and drops
+// when that is done (PostgreSQL's tablesync.c, ReplicationSlotNameForTablesync).
+var tableSync = regexp.MustCompile(`^pg_\d+_sync_\d+_\d+$`)
+
 // promises tells whether a slot is there for good: a temporary one ends with its
-// session, and one that was never consistent is still being made.
+// session, one that was never consistent is still being made, and one that a table is
+// copied with goes with that.
 func promises(s pg.Slot) bool {
-	return !s.Temporary && (s.Confirmed != 0 || !s.Logical())
+	return !s.Temporary && (s.Confirmed != 0 || !s.Logical()) && !tableSync.MatchString(s.Name)
 }
 
 func (d *differ) vanished(b pg.Slot) {

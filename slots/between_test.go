@@ -51,6 +51,7 @@ func TestBetween(t *testing.T) {
 	invalid := func(n *Node, s *pg.Slot) { s.Invalidation, s.WalStatus = "wal_removed", "lost" }
 	gone := func(n *Node, s *pg.Slot) { n.Slots = nil }
 	physical := func(n *Node, s *pg.Slot) { s.Type, s.Plugin, s.Confirmed, s.TotalTxns = "physical", "", 0, nil }
+	tableSync := func(n *Node, s *pg.Slot) { s.Name = "pg_16394_sync_16385_7577000000000000000" }
 	same := func(*Node, *pg.Slot) {}
 	for name, c := range map[string]struct {
 		before, now change
@@ -61,6 +62,7 @@ func TestBetween(t *testing.T) {
 		"vanished":                                {same, gone, 0, "vanished bad"},
 		"vanished, was temporary":                 {temporary, gone, 0, "vanished note"},
 		"vanished while it was made":              {confirm(0), gone, 0, "vanished note"},
+		"vanished when a table was copied":        {tableSync, gone, 0, "vanished note"},
 		"a physical one vanished":                 {physical, gone, 0, "vanished bad"},
 		"vanished with its promotion":             {both(standby, temporary), gone, 0, "promoted note, vanished bad"},
 		"vanished from a standby":                 {standby, both(standby, gone), 0, "vanished bad"},
