@@ -46,6 +46,14 @@ func slotPlots() []slotPlot {
 		})},
 		{"slot that is gone", slots.LostMissing, compare.SlotBroken, always(func(q *slots.Question) { q.After = nil })},
 		{"slot that nobody decoded from", slots.NotChecked, compare.SlotUnproven, always(func(q *slots.Question) { q.Decoded = slots.Decoded{} })},
+		{"slot on a log that may be another", slots.NotChecked, compare.SlotUnproven, func(q *slots.Question, _ pg.LSN) bool {
+			q.Then.Started, q.Unlike = q.Now.Started+1, "planted"
+			return q.Then.Timeline == q.Now.Timeline
+		}},
+		{"slot on a log that was seen to be the same", slots.Survived, compare.SlotKept, func(q *slots.Question, _ pg.LSN) bool {
+			q.Then.Started, q.Same = q.Now.Started+1, q.Consumer
+			return q.Then.Timeline == q.Now.Timeline
+		}},
 		{"slot on a log of unknown history", slots.NotChecked, compare.SlotUnproven, always(func(q *slots.Question) { q.Now.HasHistory = false })},
 	}
 }
