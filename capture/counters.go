@@ -30,9 +30,12 @@ func (c *Counters) Received() pg.LSN { return pg.LSN(c.received.Load()) }
 // Durable is the end of the last transaction durable in the repo.
 func (c *Counters) Durable() pg.LSN { return pg.LSN(c.durable.Load()) }
 
-// Confirmed is the position last confirmed to the server; it is here before the
-// server has it.
+// Confirmed is the greatest position that was confirmed to any server; it is here
+// before the server has it. A server that the stream left keeps what it was told.
 func (c *Counters) Confirmed() pg.LSN { return pg.LSN(c.confirmed.Load()) }
+
+// confirm is called by one goroutine at a time.
+func (c *Counters) confirm(at pg.LSN) { c.confirmed.Store(max(c.confirmed.Load(), uint64(at))) }
 
 // Lag is the time from the last commit's own time to its being durable, by the
 // clocks of two machines.

@@ -114,7 +114,6 @@ func (s *session) run(ctx context.Context, p repo.Progress) error {
 		// What was announced is durable all the same.
 		s.capture.log.Debug("end of stream", "error", eerr)
 	}
-	s.capture.counters.confirmed.Store(uint64(s.stream.confirmed))
 	return err
 }
 
@@ -317,7 +316,7 @@ func (s *session) settled(r saved, now time.Time) error {
 	}
 	r.batch.Reset()
 	s.spare = r.batch
-	c.counters.confirmed.Store(uint64(s.stream.confirmed))
+	c.counters.confirm(s.stream.confirmed)
 	return s.stream.report(now, noReply)
 }
 

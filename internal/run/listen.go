@@ -70,8 +70,9 @@ func (l *listener) look() {
 	}
 }
 
-// confirmed is up to where the stream's reader has all durably, as it confirmed to the
-// server of the stream; 0 where it did not yet. It is there before the server has it.
+// confirmed is the greatest position up to which the stream's reader confirmed to any
+// server that it has all durably; 0 where it did not yet. It is there before the server
+// has it.
 func (l *listener) confirmed() pg.LSN {
 	if l.capture == nil {
 		return 0
