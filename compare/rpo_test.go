@@ -245,21 +245,7 @@ func TestStreamWithoutItsEndProvesNoGap(t *testing.T) {
 
 // An attempt that may have ended after capture began is not excused.
 func TestOnlyWhatEndedBeforeCaptureIsExcused(t *testing.T) {
-	// Of an attempt whose account is lost, nobody knows where it was committed.
-	ev := failover(nil, nil)
-	id := txn.ID{Run: testRun, Worker: 0, Seq: 11}
-	ev.mark(id, 1)
-	ev.facts.Drivers[0].Closed = false
-	ev.facts.Reserves[0].Closed, ev.facts.Reserves[1].Closed = false, false
-	for _, gaps := range [][]txn.Gap{nil, {{Branch: 1, From: 1, To: 2, Reason: "lost slot"}}} {
-		ev.facts.Capture.Gaps = gaps
-		res, found := ev.judge(t, testCase())
-		want := int64(len(gaps))
-		if len(found) != 1 || len(gaps) == 1 && res.Capture.Gaps[0].Transactions != 1 || res.Capture.Unexplained != 1-want {
-			t.Errorf("%d gaps: found %v, %+v", len(gaps), found, res.Capture)
-		}
-	}
-	ev = failover(uncapturedBefore, nil)
+	ev := failover(uncapturedBefore, nil)
 	ev.facts.Capture.Start = pg.Position{Branch: 1, LSN: fork - 0x8800}
 	if res, found := ev.judge(t, testCase()); len(found) != 1 || res.Capture.Before != 0 {
 		t.Errorf("found %v, before capture %d", namesOf(found), res.Capture.Before)
