@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/pgrpo/pgrpo/compare"
+	"github.com/pgrpo/pgrpo/internal/pg"
+	"github.com/pgrpo/pgrpo/internal/txn"
 	"github.com/pgrpo/pgrpo/slots"
 )
 
@@ -52,12 +54,23 @@ func TestSaw(t *testing.T) {
 		{slots.Active, slots.Note, nil},
 	} {
 		s := slotVerdict{name: "s", node: "n", why: map[slots.Verdict]string{}}
-		s.saw([]slots.Change{{At: time.Unix(0, 0), Node: "n", Kind: tc.kind, Weight: tc.weight, Text: "words"}})
+		s.saw([]slots.Change{{At: time.Unix(0, 0), Node: "n", Kind: tc.kind, Weight: tc.weight, Text: "words", After: &pg.Slot{Confirmed: 0x300}}},
+			[]txn.Gap{{From: 0x100, To: 0x200}})
 		if !slices.Equal(s.verdicts, tc.want) {
 			t.Errorf("%s %s: %v, want %v", tc.kind, tc.weight, s.verdicts, tc.want)
 		}
 		if len(tc.want) > 0 && (s.facts().Fate != compare.SlotBroken || s.rows(0)[0].Reason != "seen at 00:00:00.000 on n: words") {
 			t.Errorf("%s: %+v, %+v", tc.kind, s.facts(), s.rows(0))
 		}
+	}
+}
+
+// A slot that capture made again begins where the gap that it recorded ends: that is no
+// jump of its own.
+func TestSawWhatCaptureMade(t *testing.T) {
+	s := slotVerdict{name: "s", node: "n", why: map[slots.Verdict]string{}}
+	s.saw([]slots.Change{{Node: "n", Kind: slots.Jumped, Weight: slots.Bad, Text: "words", After: &pg.Slot{Confirmed: 0x200}}}, []txn.Gap{{From: 0x100, To: 0x200}})
+	if len(s.verdicts) > 0 {
+		t.Errorf("%v", s.verdicts)
 	}
 }

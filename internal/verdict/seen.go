@@ -2,7 +2,9 @@ package verdict
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/pgrpo/pgrpo/internal/txn"
 	"github.com/pgrpo/pgrpo/slots"
 )
 
@@ -30,13 +32,15 @@ func bearing(seen []slots.Change, slot, survivor string) []slots.Change {
 }
 
 // saw says what the watch saw that the slot on the survivor need not show any more,
-// and capture need not have met.
-func (s *slotVerdict) saw(all []slots.Change) {
+// and capture need not have met. A slot that capture made again begins where the gap
+// that it recorded ends: that is no jump.
+func (s *slotVerdict) saw(all []slots.Change, gaps []txn.Gap) {
 	for _, c := range all {
 		why := fmt.Sprintf("seen at %s on %s: %s", c.At.UTC().Format("15:04:05.000"), c.Node, c.Text)
 		switch {
 		case c.Kind == slots.Remade && c.Weight == slots.Bad:
 			s.say(slots.GapRecreated, why)
+		case c.Kind == slots.Jumped && c.After != nil && slices.ContainsFunc(gaps, func(g txn.Gap) bool { return g.To == c.After.Confirmed }):
 		case c.Kind == slots.Jumped && c.Weight == slots.Bad:
 			s.say(slots.GapSkipped, why)
 		case c.Kind == slots.Poisoned:

@@ -72,7 +72,7 @@ func ownSlot(ctx context.Context, e *run.Evidence) (*slotVerdict, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.saw(bearing(seen, s.name, s.node))
+	s.saw(bearing(seen, s.name, s.node), gaps)
 	s.look(ctx, e, progresses[at], gaps)
 	return s, nil
 }
