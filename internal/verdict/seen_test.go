@@ -43,6 +43,9 @@ func TestSlotMadeAgainBehindTheRun(t *testing.T) {
 		if err := untilHolds(ctx, c.Primary, "select coalesce(max(total_txns), 0) >= 2000 from pg_stat_replication_slots"); err != nil {
 			return err
 		}
+		if err := untilHolds(ctx, stored, "select count(*) > 0 from pgrpo.event where kind = 'watch_watching'"); err != nil {
+			return err
+		}
 		// What is made now is seen by a look that sees those as well.
 		if _, err := conn.Exec(ctx, "select pg_create_physical_replication_slot('beacon')").ReadAll(); err != nil {
 			return err
