@@ -185,7 +185,7 @@ func (t *trial) finish(ctx context.Context, l *listener, problems []string) *Evi
 	}
 	defer func() { e.Capture = l.end() }()
 	// The end of the capture is nothing that befell the slot.
-	defer func() { e.problem("keep what was seen of the slots", t.watch.end()) }()
+	defer func() { e.problem("keep what was seen of the slots", t.watch.end(watchStore)) }()
 	t.log.Info("asking the nodes which of them survived")
 	s, err := surveyLedger(ctx, t.repo, t.record.Run)
 	e.Account = s.account

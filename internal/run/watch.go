@@ -20,7 +20,8 @@ import (
 const (
 	// watchEvery lies between two looks at the slots of a node.
 	watchEvery = time.Second
-	// watchStore bounds how long storing what was seen after the load may take.
+	// watchStore bounds how long storing a change after the load may take, and how
+	// long the end of the watch waits for all that is to be stored.
 	watchStore = 10 * time.Second
 	// watchKind begins the kinds of the watch's events.
 	watchKind = "watch_"
@@ -35,7 +36,9 @@ type slotWatch struct {
 	run     txn.Run
 	log     *slog.Logger
 	stop    context.CancelFunc
-	done    chan struct{}
+	// giveUp ends the storing of what was seen.
+	giveUp context.CancelFunc
+	done   chan struct{}
 	// unkept is the first reason why something bad that was seen is kept nowhere: a
 	// judgement would miss it. It belongs to the watch's goroutine until done is closed.
 	unkept error
@@ -43,10 +46,11 @@ type slotWatch struct {
 
 // watchSlots starts the watch; end ends it.
 func (t *trial) watchSlots(ctx context.Context, j *journal.Journal, capture *listener) *slotWatch {
+	storing, giveUp := context.WithCancel(context.WithoutCancel(ctx))
 	ctx, stop := context.WithCancel(ctx)
-	w := &slotWatch{journal: j, repo: t.repo, run: t.record.Run, log: t.log, stop: stop, done: make(chan struct{})}
+	w := &slotWatch{journal: j, repo: t.repo, run: t.record.Run, log: t.log, stop: stop, giveUp: giveUp, done: make(chan struct{})}
 	vigil := slots.Vigil{
-		Hosts: t.watched(), Every: watchEvery, Tell: func(c slots.Change) error { w.keep(ctx, c); return nil },
+		Hosts: t.watched(), Every: watchEvery, Tell: func(c slots.Change) error { w.keep(storing, c); return nil },
 		Consumers: func() map[string]pg.LSN {
 			if at := capture.confirmed(); at != 0 {
 				return map[string]pg.LSN{t.record.Slot: at}
@@ -132,7 +136,7 @@ func (w *slotWatch) store(ctx context.Context, c slots.Change) error {
 		return nil
 	}
 	// What the journal took of it as well is stored twice, which says nothing else.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchStore)
+	ctx, cancel := context.WithTimeout(ctx, watchStore)
 	defer cancel()
 	if err := w.repo.AddEvent(ctx, w.run, repo.Event{At: c.At, Kind: kind, Body: body}); err != nil {
 		return err
@@ -143,14 +147,17 @@ func (w *slotWatch) store(ctx context.Context, c slots.Change) error {
 	return w.repo.AddSlots(ctx, w.run, repo.SlotRow{At: c.At, Node: c.Node, Name: c.Slot, Body: row})
 }
 
-// end ends the watch. The error is the first reason why something bad that was seen
-// is kept nowhere.
-func (w *slotWatch) end() error {
+// end ends the watch, and waits at most so long for what was seen to be stored. The
+// error is the first reason why something bad that was seen is kept nowhere.
+func (w *slotWatch) end(patience time.Duration) error {
 	if w == nil {
 		return nil
 	}
 	w.stop()
+	late := time.AfterFunc(patience, w.giveUp)
 	<-w.done
+	late.Stop()
+	w.giveUp()
 	return w.unkept
 }
 
