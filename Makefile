@@ -52,6 +52,8 @@ test-all: ## the tests that need servers, on each of PostgreSQL 15, 16, 17 and 1
 	@.ci/versions $(VERSIONS)
 
 race: export CGO_ENABLED := 1
+# The detector makes all several times slower.
+race: TEST_TIMEOUT := 20m
 race: ## all tests under the race detector (needs a C compiler)
 	@$(SERVER); $(POOLER); go test $(BUILD) -race -timeout $(TEST_TIMEOUT) ./...
 
